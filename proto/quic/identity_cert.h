@@ -28,7 +28,7 @@ struct identity_cert {
  *
  * Returns 0, or -ERANGE when @unix_now is outside the years 1970 to 9998.
  */
-int identity_cert_make(struct identity_cert *ret_cert, const struct key32 *seed,
-    int64_t unix_now);
+int identity_cert_make(
+    struct identity_cert *ret_cert, const struct key32 *seed, int64_t unix_now);
 
 #endif

@@ -6,7 +6,8 @@
  *	readable:  p = tls_input_reserve(t, 16384, &n); n = recv(fd, p, n);
  *	           tls_input_commit(t, n); r = tls_step(t);
  *	           while ((n = tls_read(t, buf, sizeof(buf))) > 0) ...
- *	turn end:  p = tls_output(t, &n); n = send(fd, p, n); tls_output_drop(t, n);
+ *	turn end:  p = tls_output(t, &n); n = send(fd, p, n); tls_output_drop(t,
+ *n);
  *
  * TLS 1.2 and 1.3, AES-128-GCM preferred, no ALPN, no resumption, no tickets,
  * no renegotiation, no compression.  Nothing is opened after a context exists.
@@ -59,8 +60,8 @@ struct tls_peer {
  *
  * Returns 0, -ENOMEM, or -DT_ERR_SYNTAX for an unusable host or cert_name.
  */
-int tls_new_client(struct tls **ret_tls, struct tls_ctx *ctx,
-    const struct tls_peer *peer);
+int tls_new_client(
+    struct tls **ret_tls, struct tls_ctx *ctx, const struct tls_peer *peer);
 
 /** tls_new_server(): a server connection.  0 or -ENOMEM. */
 int tls_new_server(struct tls **ret_tls, struct tls_ctx *ctx);

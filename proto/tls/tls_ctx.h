@@ -57,8 +57,8 @@ void tls_ctx_free(struct tls_ctx *ctx);
  *
  * Returns 0, -ENOMEM, or -DT_ERR_INTERNAL.
  */
-int tls_ctx_add_metacert(struct tls_ctx *ctx,
-    const struct key32 *server_public, int64_t unix_now);
+int tls_ctx_add_metacert(
+    struct tls_ctx *ctx, const struct key32 *server_public, int64_t unix_now);
 
 /** tls_ctx_pin(): "sha256-raw:..." of a server context's leaf certificate. */
 void tls_ctx_pin(
