@@ -42,14 +42,27 @@ void fifo_commit(struct fifo *f, size_t n);
 /** fifo_put(): append a copy.  Returns 0, or -DT_ERR_FULL (nothing taken). */
 int fifo_put(struct fifo *f, const void *src, size_t n);
 
-/** fifo_peek(): the first byte of fifo_len() contiguous ones. */
-const uint8_t *fifo_peek(const struct fifo *f);
+/** fifo_peek(): the first byte of fifo_len() contiguous ones; do not
+ * read through it when that is 0. */
+static inline const uint8_t *
+fifo_peek(const struct fifo *f)
+{
+	return f->data != NULL ? f->data + f->start : NULL;
+}
 
 /** fifo_len(): bytes queued. */
-size_t fifo_len(const struct fifo *f);
+static inline size_t
+fifo_len(const struct fifo *f)
+{
+	return f->len;
+}
 
 /** fifo_room(): bytes that can still be put. */
-size_t fifo_room(const struct fifo *f);
+static inline size_t
+fifo_room(const struct fifo *f)
+{
+	return f->max - f->len;
+}
 
 /** fifo_drop(): remove the first @n bytes (@n <= fifo_len()).  Memory is
  * released when the queue becomes empty and had grown above 64 KiB. */

@@ -8,20 +8,21 @@
 
 #include "lib/mono.h"
 
+/* Counted in millionths of a token, so that every rate is exact. */
 struct ratelimit {
-	int64_t period_us;  /* time in which one token comes back */
-	int64_t burst;      /* tokens when full */
-	int64_t tokens;     /* tokens now */
-	struct mono filled; /* when tokens was last brought up to date */
+	int64_t rate_per_sec;
+	int64_t micro_burst;  /* when full */
+	int64_t micro_tokens; /* now */
+	struct mono filled; /* when micro_tokens was last brought up to date */
 };
 
 /**
  * ratelimit_init(): a full bucket.
  * @rate_per_sec: tokens a second, 1 .. 1000000.
- * @burst: capacity, at least 1.
+ * @burst: capacity, 1 .. 1000000000.
  */
-void ratelimit_init(struct ratelimit *l, int64_t rate_per_sec, int64_t burst,
-    struct mono now);
+void ratelimit_init(
+    struct ratelimit *l, int64_t rate_per_sec, int64_t burst, struct mono now);
 
 /** ratelimit_take(): take one token if there is one; false if not. */
 bool ratelimit_take(struct ratelimit *l, struct mono now);

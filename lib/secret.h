@@ -25,10 +25,18 @@ struct id16 {
 #define SECRET_FINGERPRINT_LEN 9
 
 /**
- * secret_init(): start libsodium, forbid core dumps and ptrace by siblings.
+ * secret_init(): start libsodium and forbid core dumps.
  * Returns 0 or -DT_ERR_INTERNAL.  Idempotent; call before any other function.
  */
 int secret_init(void);
+
+/**
+ * secret_lock_process(): forbid ptrace and /proc reads by siblings of the same
+ * user (PR_SET_DUMPABLE 0).  For daemons and workers, after their last exec and
+ * change of user; not for command line programs: fd_reopen() fails after it.
+ * Returns 0 or -errno.
+ */
+int secret_lock_process(void);
 
 /** secret_wipe(): zero @n bytes in a way the compiler keeps. */
 void secret_wipe(void *p, size_t n);
