@@ -22,9 +22,9 @@ enum chan_full {
 
 struct chan_params {
 	struct loop *loop;
-	int fd;                /* SEQPACKET socket; the channel owns it */
-	size_t max_message;    /* largest message received, bytes */
-	size_t max_queued;     /* bytes waiting to be sent */
+	int fd;             /* SEQPACKET socket; the channel owns it */
+	size_t max_message; /* largest message received, bytes */
+	size_t max_queued;  /* bytes waiting to be sent */
 	enum chan_full full;
 	/*
 	 * A message came.  fds are the callee's to take: set an entry to -1 to

@@ -52,7 +52,7 @@ tap_ok(bool good, const char *file, int line, const char *fmt, ...)
 		const char *tap_g = (got);                                     \
 		const char *tap_w = (want);                                    \
 		if (!OK(strcmp(tap_g, tap_w) == 0, __VA_ARGS__))               \
-			printf("# got \"%s\"\n# want \"%s\"\n", tap_g, tap_w);  \
+			printf("# got \"%s\"\n# want \"%s\"\n", tap_g, tap_w); \
 	} while (0)
 
 /* EQ_MEM(got, want, len, "name"): prints both in hex when they differ. */

@@ -52,13 +52,13 @@ struct ipc_header {
 /* How a received message is judged. */
 struct ipc_view {
 	enum ipc_direction direction; /* the way it came */
-	enum ipc_role role;           /* of the worker at the other or this end */
-	enum ipc_state state;         /* BORN or RUNNING */
+	enum ipc_role role;   /* of the worker at the other or this end */
+	enum ipc_state state; /* BORN or RUNNING */
 };
 
 /** ipc_begin(): write the header; the body follows with buf_put_*. */
-void ipc_begin(struct buf_writer *w, enum ipc_type type, uint32_t session,
-    uint32_t seq);
+void ipc_begin(
+    struct buf_writer *w, enum ipc_type type, uint32_t session, uint32_t seq);
 
 /**
  * ipc_parse(): decode and judge a received message.
@@ -82,8 +82,9 @@ const char *ipc_name(uint16_t type);
  * {u32 length, payload}; for a gate {32-byte peer key, u32 length, payload}.
  * A batch holds at least one entry and at most IPC_MAX_BATCH bytes.
  */
-#define IPC_MAX_BATCH 131072 /* 128 KiB: 2 DERP packets of maximal size less a
-				bit, or 100 QUIC packets of 1200 bytes */
+#define IPC_MAX_BATCH                                                          \
+	131072 /* 128 KiB: 2 DERP packets of maximal size less a               \
+		  bit, or 100 QUIC packets of 1200 bytes */
 #define IPC_PACKET_OVERHEAD 4
 #define IPC_GATE_PACKET_OVERHEAD 36
 
@@ -94,8 +95,8 @@ const char *ipc_name(uint16_t type);
  *
  * Returns 0, or -DT_ERR_FULL when it does not fit (nothing is written).
  */
-int ipc_packet_put(struct buf_writer *w, const uint8_t *key,
-    const void *payload, size_t len);
+int ipc_packet_put(
+    struct buf_writer *w, const uint8_t *key, const void *payload, size_t len);
 
 /**
  * ipc_packet_next(): walk through a batch.

@@ -27,7 +27,7 @@
 
 /* What is tunnelled; the same numbers in gate and session. */
 enum ipc_kind {
-	IPC_KIND_SHARE = 1,   /* derphole share/open: one stream per connection */
+	IPC_KIND_SHARE = 1, /* derphole share/open: one stream per connection */
 	IPC_KIND_DERPTUN = 2, /* derptun: lanes */
 };
 
@@ -35,34 +35,34 @@ enum ipc_kind {
 struct ipc_boot_gate {
 	enum ipc_kind kind;
 	bool force_relay;
-	uint8_t token_version;       /* 5 or 6 */
+	uint8_t token_version; /* 5 or 6 */
 	struct id16 session_id;
-	int64_t expires_unix;        /* seconds */
-	struct key32 derp_public;    /* our own relay key */
-	struct key32 quic_public;    /* our own identity */
-	struct key32 secret;         /* share: bearer; derptun: signing secret */
-	uint32_t capabilities;       /* the token's */
-	uint16_t route_len;          /* derptun version 2: raw route extension */
+	int64_t expires_unix;     /* seconds */
+	struct key32 derp_public; /* our own relay key */
+	struct key32 quic_public; /* our own identity */
+	struct key32 secret;      /* share: bearer; derptun: signing secret */
+	uint32_t capabilities;    /* the token's */
+	uint16_t route_len;       /* derptun version 2: raw route extension */
 	uint8_t route[260];
 };
 
 /* BOOT_SESSION: what one session needs, and nothing else. */
 struct ipc_boot_session {
 	enum ipc_kind kind;
-	bool listener;               /* false: we are the claimer */
+	bool listener; /* false: we are the claimer */
 	bool force_relay;
-	bool verbose;                /* log debug lines */
-	bool one_stream;             /* connect --stdio */
-	struct key32 own_derp;       /* public */
-	struct key32 peer_derp;      /* public */
-	struct key32 peer_quic;      /* Ed25519 public key to pin */
+	bool verbose;           /* log debug lines */
+	bool one_stream;        /* connect --stdio */
+	struct key32 own_derp;  /* public */
+	struct key32 peer_derp; /* public */
+	struct key32 peer_quic; /* Ed25519 public key to pin */
 	struct id16 session_id;
 	struct key32 envelope_key;
 	struct key32 disco_key;
 	/* Listener: identity key stays in the daemon, fd is the signer. */
-	struct key32 own_quic;       /* public; claimer: zero, made by worker */
+	struct key32 own_quic; /* public; claimer: zero, made by worker */
 	uint16_t cert_len;
-	uint8_t cert[IPC_MAX_CERT];  /* DER */
+	uint8_t cert[IPC_MAX_CERT]; /* DER */
 	/* Listener: the claim this session was born with and its answer. */
 	uint16_t claim_len;
 	uint8_t claim[IPC_MAX_ENVELOPE];
@@ -72,7 +72,7 @@ struct ipc_boot_session {
 	uint8_t token_version;
 	uint32_t capabilities;
 	struct key32 bearer;
-	struct id16 client_id;       /* derptun only, as the next four */
+	struct id16 client_id; /* derptun only, as the next four */
 	struct id16 token_id;
 	int64_t client_expires_unix;
 	struct key32 proof;
@@ -114,8 +114,8 @@ enum ipc_status {
 	IPC_STATUS_STREAM_END,   /* one_stream: the stream ended, counted */
 };
 struct ipc_status_body {
-	uint8_t status;      /* enum ipc_status */
-	char text[64];       /* detail, e.g. the direct address; may be empty */
+	uint8_t status; /* enum ipc_status */
+	char text[64];  /* detail, e.g. the direct address; may be empty */
 };
 void ipc_put_status(struct buf_writer *w, enum ipc_status s, const char *text);
 int ipc_get_status(struct buf_reader *r, struct ipc_status_body *ret_status);
@@ -132,21 +132,20 @@ int ipc_get_u32(struct buf_reader *r, uint32_t *ret_v);
 
 /* DESCRIPTION: counters of a session since its birth. */
 struct ipc_description {
-	uint8_t status;        /* enum ipc_status */
-	uint8_t path;          /* 0 none, 1 relay, 2 direct */
+	uint8_t status; /* enum ipc_status */
+	uint8_t path;   /* 0 none, 1 relay, 2 direct */
 	uint32_t streams_open;
 	uint64_t streams_total;
 	uint64_t streams_refused;
-	uint64_t bytes_in;     /* stream bytes from the peer */
-	uint64_t bytes_out;    /* stream bytes to the peer */
+	uint64_t bytes_in;  /* stream bytes from the peer */
+	uint64_t bytes_out; /* stream bytes to the peer */
 	uint64_t packets_in;
 	uint64_t packets_out;
 	uint64_t packets_dropped;
-	uint32_t rtt_us;       /* smoothed; 0 = not measured */
-	uint32_t idle_ms;      /* since the peer was last heard */
+	uint32_t rtt_us;  /* smoothed; 0 = not measured */
+	uint32_t idle_ms; /* since the peer was last heard */
 };
-void ipc_put_description(
-    struct buf_writer *w, const struct ipc_description *d);
+void ipc_put_description(struct buf_writer *w, const struct ipc_description *d);
 int ipc_get_description(
     struct buf_reader *r, struct ipc_description *ret_description);
 

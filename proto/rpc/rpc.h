@@ -110,7 +110,7 @@ char *rpc_request(int64_t id, const char *method, json_t *params, size_t fds,
     size_t *ret_len);
 char *rpc_notification(const char *method, json_t *params, size_t *ret_len);
 char *rpc_response(json_t *id, json_t *result, size_t fds, size_t *ret_len);
-char *rpc_error(json_t *id, int code, const char *message, json_t *data,
-    size_t *ret_len);
+char *rpc_error(
+    json_t *id, int code, const char *message, json_t *data, size_t *ret_len);
 
 #endif

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 run(const uint8_t *p, size_t n)
 {
-	uint8_t *copy = malloc(n > 0 ? n : 1);
+	uint8_t *copy = calloc(1, n > 0 ? n : 1);
 
 	if (copy == NULL)
 		abort();
@@ -53,9 +53,10 @@ main(int argc, char **argv)
 {
 	struct dirent *e;
 	DIR *d;
+	const uint8_t nothing[1] = { 0 };
 	int count = 0;
 
-	run((const uint8_t *)"", 0);
+	run(nothing, 0);
 	d = argc > 1 ? opendir(argv[1]) : NULL;
 	if (d == NULL) {
 		fprintf(stderr, "usage: %s CORPUS\n", argv[0]);
@@ -66,8 +67,7 @@ main(int argc, char **argv)
 
 		if (e->d_name[0] == '.')
 			continue;
-		(void)snprintf(
-		    path, sizeof(path), "%s/%s", argv[1], e->d_name);
+		(void)snprintf(path, sizeof(path), "%s/%s", argv[1], e->d_name);
 		replay_file(path);
 		count++;
 	}

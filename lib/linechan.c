@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation
+ *
+ * Bytes are gathered until a newline; every complete line is handed out in
+ * place.  Descriptors wait in a short queue until the line that names them asks
+ * for them; those that no line asks for are closed with the channel, and more
+ * than LINECHAN_MAX_FDS waiting ones end it.
+ *
+ * CLOSING: no more reading; ends when everything is sent or the time is up.
+ * CLOSED: on_closed was called.  Freeing inside a callback is deferred as in
+ * chan.
+ */
+#include "lib/linechan.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/err.h"
+#include "lib/sendq.h"
+
+/* Descriptors that may wait for their line: two full lines. */
+#define LINECHAN_MAX_FDS 8
+/* Bytes read per wake-up. */
+#define LINECHAN_READ 16384
+
+struct linechan {
+	struct linechan_params p;
+	struct loop_io *io;
+	struct loop_timer *linger;
+	struct sendq queue;
+	char *in;
+	size_t in_len; /* bytes gathered */
+	size_t in_cap;
+	int fds[LINECHAN_MAX_FDS];
+	size_t n_fds;
+	bool closing;
+	bool closed;
+	bool freed;
+	int depth;
+};
+
+static void
+release(struct linechan *c)
+{
+	loop_io_free(c->io);
+	loop_timer_free(c->linger);
+	fd_close(&c->p.fd);
+	for (size_t i = 0; i < c->n_fds; i++)
+		fd_close(&c->fds[i]);
+	sendq_fini(&c->queue);
+	if (c->in != NULL)
+		explicit_bzero(c->in, c->in_cap); /* tokens pass here */
+	free(c->in);
+	free(c);
+}
+
+static bool
+leave(struct linechan *c)
+{
+	c->depth--;
+	if (!c->freed)
+		return true;
+	if (c->depth == 0)
+		release(c);
+	return false;
+}
+
+static void
+watch(struct linechan *c)
+{
+	unsigned events = 0;
+
+	if (!c->closed && !c->closing)
+		events |= LOOP_READ;
+	if (!c->closed && !sendq_empty(&c->queue))
+		events |= LOOP_WRITE;
+	loop_io_set(c->io, events);
+}
+
+static void
+close_with(struct linechan *c, int r)
+{
+	if (c->closed)
+		return;
+	c->closed = true;
+	watch(c);
+	if (c->p.on_closed != NULL)
+		c->p.on_closed(c->p.arg, r);
+}
+
+/* Room for one more read, without ever holding more than a line. */
+static int
+make_room(struct linechan *c)
+{
+	size_t want = c->in_len + LINECHAN_READ;
+	char *grown;
+
+	if (want > c->p.max_line)
+		want = c->p.max_line;
+	if (want <= c->in_cap)
+		return c->in_len < c->in_cap ? 0 : -DT_ERR_TOO_LONG;
+	grown = malloc(want);
+	if (grown == NULL)
+		return -ENOMEM;
+	if (c->in != NULL) {
+		memcpy(grown, c->in, c->in_len);
+		explicit_bzero(c->in, c->in_cap);
+	}
+	free(c->in);
+	c->in = grown;
+	c->in_cap = want;
+	return 0;
+}
+
+static void
+hand_out(struct linechan *c, struct mono now)
+{
+	size_t start = 0;
+
+	while (!c->freed && !c->closed && !c->closing) {
+		char *line = c->in + start;
+		char *nl = memchr(line, '\n', c->in_len - start);
+
+		if (nl == NULL)
+			break;
+		start = (size_t)(nl - c->in) + 1;
+		c->p.on_line(c->p.arg, line, (size_t)(nl - line), now);
+	}
+	if (c->freed)
+		return;
+	memmove(c->in, c->in + start, c->in_len - start);
+	c->in_len -= start;
+}
+
+static int
+keep_fds(struct linechan *c, int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (c->n_fds < LINECHAN_MAX_FDS)
+			c->fds[c->n_fds++] = fds[i];
+		else
+			fd_close(&fds[i]);
+	}
+	return c->n_fds < LINECHAN_MAX_FDS ? 0 : -DT_ERR_LIMIT;
+}
+
+static void
+on_readable(struct linechan *c, struct mono now)
+{
+	int fds[FD_MAX_PASSED];
+	size_t n_fds = 0;
+	ssize_t n;
+	int r = make_room(c);
+
+	if (r < 0) {
+		close_with(c, r);
+		return;
+	}
+	n = fd_recv(
+	    c->p.fd, c->in + c->in_len, c->in_cap - c->in_len, fds, &n_fds);
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0) {
+		close_with(c, n == -ECONNRESET ? 0 : (int)n);
+		return;
+	}
+	c->in_len += (size_t)n;
+	r = keep_fds(c, fds, n_fds);
+	if (r < 0) {
+		close_with(c, r);
+		return;
+	}
+	hand_out(c, now);
+	if (!c->freed && !c->closed && c->in_len == c->p.max_line)
+		close_with(c, -DT_ERR_TOO_LONG);
+}
+
+static void
+flush(struct linechan *c)
+{
+	int r = sendq_flush(&c->queue, c->p.fd);
+
+	if (r < 0)
+		close_with(c, r == -EPIPE || r == -ECONNRESET ? 0 : r);
+	else if (c->closing && sendq_empty(&c->queue))
+		close_with(c, 0);
+}
+
+static void
+on_io(void *arg, unsigned events, struct mono now)
+{
+	struct linechan *c = arg;
+
+	c->depth++;
+	if ((events & LOOP_WRITE) != 0)
+		flush(c);
+	if ((events & LOOP_READ) != 0 && !c->freed && !c->closed)
+		on_readable(c, now);
+	if (leave(c))
+		watch(c);
+}
+
+static void
+on_linger(void *arg, struct mono now)
+{
+	struct linechan *c = arg;
+
+	(void)now;
+	c->depth++;
+	close_with(c, 0);
+	(void)leave(c);
+}
+
+struct linechan *
+linechan_new(const struct linechan_params *p)
+{
+	struct linechan *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->p = *p;
+	sendq_init(&c->queue, p->max_queued);
+	c->io = loop_io_new(p->loop, p->fd, on_io, c);
+	c->linger = loop_timer_new(p->loop, on_linger, c);
+	if (c->io == NULL || c->linger == NULL) {
+		c->p.fd = -1;
+		release(c);
+		return NULL;
+	}
+	watch(c);
+	return c;
+}
+
+void
+linechan_free(struct linechan *c)
+{
+	if (c == NULL)
+		return;
+	c->freed = true;
+	c->closed = true;
+	if (c->depth == 0)
+		release(c);
+	else
+		loop_io_set(c->io, 0);
+}
+
+int
+linechan_send(struct linechan *c, const char *line, size_t len, const int *fds,
+    size_t n_fds)
+{
+	int r;
+
+	if (c->closed || c->closing)
+		return -DT_ERR_CLOSED;
+	r = sendq_push(&c->queue, line, len, '\n', fds, n_fds);
+	if (r < 0)
+		return r;
+	/* A broken socket is noticed by the next event, outside the caller. */
+	(void)sendq_flush(&c->queue, c->p.fd);
+	watch(c);
+	return 0;
+}
+
+int
+linechan_take_fds(struct linechan *c, size_t n, int *ret_fds)
+{
+	if (n > c->n_fds)
+		return -DT_ERR_SYNTAX;
+	memcpy(ret_fds, c->fds, n * sizeof(c->fds[0]));
+	memmove(c->fds, c->fds + n, (c->n_fds - n) * sizeof(c->fds[0]));
+	c->n_fds -= n;
+	return 0;
+}
+
+size_t
+linechan_queued(const struct linechan *c)
+{
+	return c->queue.bytes;
+}
+
+int
+linechan_fd(const struct linechan *c)
+{
+	return c->p.fd;
+}
+
+void
+linechan_close_when_sent(struct linechan *c, int64_t timeout_us)
+{
+	if (c->closed || c->closing)
+		return;
+	c->closing = true;
+	watch(c);
+	/* Even an empty queue closes from the loop, never inside the caller. */
+	loop_timer_in(c->linger, sendq_empty(&c->queue) ? 0 : timeout_us);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* First byte: the view; the rest: a control message or a packet batch. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/ipc/ipc.h"
+#include "proto/ipc/ipc_body.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+read_body(uint16_t type, struct buf_reader *r)
+{
+	static union {
+		struct ipc_boot_gate gate;
+		struct ipc_boot_session session;
+		struct ipc_reason reason;
+		struct ipc_log log;
+		struct ipc_status_body status;
+		struct ipc_dialed dialed;
+		struct ipc_description description;
+		struct ipc_accept accept;
+		struct ipc_peer peer;
+		uint32_t u32;
+		bool flag;
+	} u;
+
+	switch ((enum ipc_type)type) {
+	case IPC_BOOT_GATE:
+		(void)ipc_get_boot_gate(r, &u.gate);
+		break;
+	case IPC_BOOT_SESSION:
+		(void)ipc_get_boot_session(r, &u.session);
+		break;
+	case IPC_STOP:
+	case IPC_ENDED:
+		(void)ipc_get_reason(r, &u.reason);
+		break;
+	case IPC_LOG:
+		(void)ipc_get_log(r, &u.log);
+		break;
+	case IPC_STATUS:
+		(void)ipc_get_status(r, &u.status);
+		break;
+	case IPC_DIALED:
+		(void)ipc_get_dialed(r, &u.dialed);
+		break;
+	case IPC_DESCRIPTION:
+		(void)ipc_get_description(r, &u.description);
+		break;
+	case IPC_ACCEPT:
+		(void)ipc_get_accept(r, &u.accept);
+		break;
+	case IPC_ACCEPTED:
+	case IPC_RELEASE:
+	case IPC_CHECK:
+	case IPC_CHECKED:
+		(void)ipc_get_peer(r, &u.peer);
+		break;
+	case IPC_DIAL:
+	case IPC_PROBE:
+		(void)ipc_get_u32(r, &u.u32);
+		break;
+	case IPC_PROBED:
+		(void)ipc_get_bool(r, &u.flag);
+		break;
+	case IPC_BORN:
+	case IPC_LISTENER:
+	case IPC_STDIO:
+	case IPC_DESCRIBE:
+	case IPC_CLAIM_BACK:
+	default:
+		break;
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct ipc_view v;
+	struct ipc_header h;
+	struct buf_reader r;
+	const uint8_t *key, *payload;
+	size_t len;
+
+	if (size < 1)
+		return 0;
+	v.direction = (data[0] & 1) != 0 ? IPC_TO_WORKER : IPC_TO_DAEMON;
+	v.role = (data[0] & 2) != 0 ? IPC_ROLE_GATE : IPC_ROLE_SESSION;
+	v.state = (data[0] & 4) != 0 ? IPC_STATE_BORN : IPC_STATE_RUNNING;
+	if (ipc_parse(&v, data + 1, size - 1, 0, &h, &r) == 0)
+		read_body(h.type, &r);
+	r = buf_reader(data + 1, size - 1);
+	while (ipc_packet_next(&r, data[0] & 8, &key, &payload, &len) == 1)
+		;
+	return 0;
+}
