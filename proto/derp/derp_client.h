@@ -78,8 +78,11 @@ struct derp_client_params {
 	const struct key32 *fast_start_key; /* from the meta certificate of a
 					       TLS 1.3 handshake, or NULL */
 	bool can_ack_pings;
-	bool preferred;    /* send NotePreferred right after ClientInfo */
-	size_t max_output; /* 0: DERP_CLIENT_DEFAULT_OUTPUT */
+	bool preferred; /* send NotePreferred right after ClientInfo */
+	/* Packets queued: 0 is DERP_CLIENT_DEFAULT_OUTPUT; brought between
+	 * DERP_CLIENT_MIN_BUFFER and DERP_CLIENT_MAX_OUTPUT.  Control frames
+	 * have a little room of their own. */
+	size_t max_output;
 	struct mono connect_deadline; /* .us 0: now + DERP_CLIENT_CONNECT_US */
 	const struct derp_client_events *events; /* keeps: caller's, constant */
 	void *user;                              /* for the callbacks */
@@ -106,13 +109,22 @@ void derp_client_free(struct derp_client *c);
  *   more behind it.  Written on success only.
  *
  * Returns 0, or: -DT_ERR_HTTP_STATUS (see derp_client_http_status()),
- * -DT_ERR_NOT_RELAY (no DERP server), -DT_ERR_TOO_LONG (frame above
- * DERP_FRAME_MAX_LEN, or ServerInfo or HTTP head too long), -DT_ERR_SYNTAX,
- * -DT_ERR_AUTH or -DT_ERR_KEY (unusable ServerKey or ServerInfo), -ENOMEM,
- * -DT_ERR_STATE (dead before this call).
+ * -DT_ERR_NOT_RELAY (no DERP server, or none that answers properly),
+ * -DT_ERR_TOO_LONG (frame above DERP_FRAME_MAX_LEN, or ServerInfo above its own
+ * limit), -DT_ERR_SYNTAX, -DT_ERR_AUTH or -DT_ERR_KEY (unusable ServerKey or
+ * ServerInfo), -ENOMEM, or once more the error of which the connection died.
  */
 int derp_client_input(struct derp_client *c, struct mono now, const uint8_t *p,
     size_t len, size_t *ret_consumed);
+
+/**
+ * derp_client_eof(): the stream ended.  The connection is dead afterwards.
+ *
+ * Returns -DT_ERR_NOT_RELAY (before any DERP), -DT_ERR_PEER_REJECTED (after
+ * ClientInfo, before ServerInfo: DERP servers refuse that way) or
+ * -DT_ERR_CLOSED; the earlier error if it was dead already.
+ */
+int derp_client_eof(struct derp_client *c);
 
 /**
  * derp_client_output(): bytes for the stream.  The queue stays the client's;
