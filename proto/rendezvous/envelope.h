@@ -32,7 +32,7 @@ enum envelope_kind {
 	ENVELOPE_BULK_CONTROL,
 };
 
-struct envelope_memory;
+struct codec_memory;
 
 /*
  * All bodies side by side, because the MAC covers all that are present, not
@@ -63,7 +63,7 @@ struct envelope {
 	struct message_ready ready;
 	bool has_bulk_control;
 	struct message_bulk_control bulk_control;
-	struct envelope_memory *memory;
+	struct codec_memory *memory; /* NULL in a built one */
 };
 
 /** envelope_is_shaped(): cheap first test; false means "QUIC datagram". */
@@ -106,8 +106,8 @@ void envelope_fini(struct envelope *e);
 int envelope_build(
     struct buf_writer *w, const struct envelope *e, const struct key32 *key);
 
-/** envelope_build_candidates(): control "candidates"; the list is put through
- * the advertise policy first.  An empty one clears the peer's view. */
+/** envelope_build_candidates(): control "candidates"; @own is advertisable (see
+ * candidate_advertise()).  An empty list clears the peer's view. */
 int envelope_build_candidates(struct buf_writer *w,
     const struct candidate_list *own, const struct key32 *key);
 

@@ -18,6 +18,10 @@
  */
 void gojson_put_string(struct buf_writer *w, const char *p, size_t n);
 
+/** gojson_cut(): the longest length up to @max at which cutting @p does not
+ * split a character. */
+size_t gojson_cut(const char *p, size_t n, size_t max);
+
 void gojson_put_int(struct buf_writer *w, int64_t v);
 void gojson_put_uint(struct buf_writer *w, uint64_t v);
 
