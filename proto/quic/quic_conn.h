@@ -39,8 +39,8 @@ struct quic_close {
 	 * 0 for LOCAL, -DT_ERR_CLOSED for APP 0, -DT_ERR_PEER_ABORTED for other
 	 * APP codes, -DT_ERR_AUTH for TLS alerts about keys and certificates,
 	 * -DT_ERR_TLS for others, -DT_ERR_PEER_GONE for IDLE, -DT_ERR_TIMEOUT,
-	 * -DT_ERR_VERSION, -DT_ERR_PEER_PROTOCOL for TRANSPORT,
-	 * -DT_ERR_INTERNAL.
+	 * -DT_ERR_VERSION, -DT_ERR_PEER_PROTOCOL for TRANSPORT (PEER_ABORTED
+	 * when the peer said so), -DT_ERR_INTERNAL.
 	 */
 	int r;
 	/* The peer's words: escape before showing; never act on them. */

@@ -94,8 +94,10 @@ void quic_endpoint_kick(struct quic_endpoint *ep, struct mono now);
 
 /**
  * quic_endpoint_set_payload(): datagram payload from now on, lost data
- * included.  0, or -ERANGE outside MIN_PAYLOAD .. MAX_PAYLOAD.  The peer's
- * limit caps it silently.
+ * included.  The peer's limit caps it silently.
+ *
+ * Returns 0, or -ERANGE outside MIN_PAYLOAD .. the larger of PAYLOAD and what
+ * quic_endpoint_new() was given.
  */
 int quic_endpoint_set_payload(struct quic_endpoint *ep, size_t payload);
 
@@ -109,8 +111,8 @@ void quic_endpoint_stop_accepting(struct quic_endpoint *ep, bool stop);
  * still answer late packets are not. */
 size_t quic_endpoint_count(const struct quic_endpoint *ep);
 
-/** quic_endpoint_is_drained(): would quic_endpoint_free() lose nothing that a
- * peer still has to be told? */
+/** quic_endpoint_is_drained(): no connection is left and every close was given
+ * to output(), so that a process may end. */
 bool quic_endpoint_is_drained(const struct quic_endpoint *ep);
 
 #endif

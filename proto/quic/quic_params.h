@@ -68,11 +68,12 @@ struct quic_events {
 	    void *arg, struct quic_stream *s, uint64_t app_code);
 	/*
 	 * The peer does not want what we send: what was queued is gone and
-	 * nothing can be written.  Noticed when something is written.
+	 * nothing can be written.
 	 */
 	void (*stream_stopped)(void *arg, struct quic_stream *s);
 	/*
-	 * Both directions are over (ours acknowledged), or the connection is.
+	 * Both directions are over: ours acknowledged, the peer's all consumed
+	 * (quic_stream_consume() or _stop_sending()).  Or the connection is.
 	 * @clean: every byte and both FINs arrived.
 	 */
 	void (*stream_closed)(void *arg, struct quic_stream *s, bool clean);
@@ -87,7 +88,8 @@ struct quic_params {
 	const char *alpn[QUIC_ENDPOINT_MAX_ALPN];
 	const char *sni; /* client; NULL: QUIC_ENDPOINT_SNI */
 
-	const uint8_t *cert_der; /* our certificate; copied */
+	/* Our certificate, copied.  NULL: a client that shows none. */
+	const uint8_t *cert_der;
 	size_t cert_len;
 	const struct key32 *seed; /* its private key (copied, wiped), or NULL */
 	quic_sign_fn *sign;       /* used when seed is NULL */
