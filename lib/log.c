@@ -223,7 +223,6 @@ write_va(
 		return;
 	state.busy = true;
 	if (take_turn()) {
-		errno = saved; /* for %m */
 		if (vsnprintf(msg, sizeof(msg), fmt, ap) < 0)
 			msg[0] = '\0';
 		emit(level, topic, msg, r);

@@ -8,7 +8,8 @@
  * sessions; debug = off by default.
  *
  * The default sink writes to stderr, with "<N>" journal prefixes when
- * $JOURNAL_STREAM is set.  Workers set a sink that hands lines to the daemon.
+ * $JOURNAL_STREAM says that stderr is the journal.  Workers set a sink that
+ * hands lines to the daemon.
  */
 #ifndef LIB_LOG_H
 #define LIB_LOG_H

@@ -46,8 +46,10 @@ void loop_set_turn_end(
 /**
  * loop_io_new(): watch a descriptor; interest starts empty.
  * @fd: stays owned by the caller; free the handle before closing it.
- * @cb: gets the ready ones of LOOP_READ and LOOP_WRITE (errors and hang-ups
- *      are reported as what was asked for, so that read or write sees them).
+ * @cb: gets the ready ones of LOOP_READ and LOOP_WRITE, in one call or in two
+ *      of the same turn (errors and hang-ups are reported as what was asked
+ *      for, so that read or write sees them).  Descriptors that cannot be
+ *      polled, like /dev/null and regular files, are always ready.
  *
  * Returns NULL when memory is out.
  */
@@ -77,7 +79,8 @@ void loop_signal_free(struct loop_signal *s);
 
 /**
  * loop_lookup(): resolve a host name without blocking (hosts file and DNS, A
- * and AAAA; literals answer too).
+ * and AAAA; literals answer too).  The first one opens files and sockets, so
+ * confined workers cannot.
  * @host: name or literal.
  * @port: copied into every result.
  * @cb: called exactly once, never before loop_lookup() returned, with @n > 0
@@ -87,7 +90,8 @@ void loop_signal_free(struct loop_signal *s);
  * Returns NULL when memory is out.
  */
 struct loop_lookup *loop_lookup(struct loop *l, const char *host, uint16_t port,
-    void (*cb)(void *arg, int r, const struct addr *addrs, size_t n), void *arg);
+    void (*cb)(void *arg, int r, const struct addr *addrs, size_t n),
+    void *arg);
 /** loop_lookup_cancel(): @cb will not be called.  NULL is fine. */
 void loop_lookup_cancel(struct loop_lookup *q);
 
