@@ -44,7 +44,7 @@ enum sandbox_mode sandbox_mode_compiled(void);
  * @p: the profile.
  * @mode: usually sandbox_mode_compiled().
  *
- * mmap and mprotect with PROT_EXEC always kill in allow-list profiles.  Landlock
+ * mmap and mprotect with PROT_EXEC always kill in allow-list profiles. Landlock
  * is applied as far as the kernel has it; its ABI is logged at debug.
  *
  * Returns 0, or -errno / -DT_ERR_INTERNAL: the caller must exit (fail closed).
