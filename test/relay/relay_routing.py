@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Routing, queues and departures of derptun-relay, and its STUN server.
+
+usage: relay_routing.py RELAY tls|plain
+"""
+
+import os
+import struct
+import sys
+import time
+
+import tap
+from tap import equal, test, true
+
+tap.need_nacl()
+from derp import GONE, RECV, Client, Key, Relay, disco, frame  # noqa: E402
+from stun import ask, check_v4, request  # noqa: E402
+
+QUEUE = 32
+
+
+@test("delivery")
+def t_delivery(relay):
+    """packets arrive in order, with the sender's key, both ways"""
+    with Client(relay) as a, Client(relay) as b:
+        for i in range(200):
+            a.send(b.key.public, b"a%d" % i)
+            b.send(a.key.public, b"b%d" % i)
+        for i in range(200):
+            equal(b.packet(), (a.key.public, b"a%d" % i))
+            equal(a.packet(), (b.key.public, b"b%d" % i))
+
+
+@test("delivery-sizes")
+def t_delivery_sizes(relay):
+    """many packets of every kind of size survive intact"""
+    sizes = [0, 1, 61, 62, 1200, 1452, 16342, 16343, 16384, 40000, 65536]
+    with Client(relay) as a, Client(relay) as b:
+        for size in sizes * 3:
+            data = os.urandom(size)
+            a.send(b.key.public, data)
+            equal(b.packet(), (a.key.public, data), size)
+
+
+@test("unknown-destination")
+def t_unknown_destination(relay):
+    """unknown key: silence for data, limited NotHere for disco"""
+    nobody = Key().public
+    with Client(relay) as c:
+        before = relay.dropped("unknown_dest")
+        c.send(nobody, b"plain")
+        equal(c.try_read(0.3), None)
+        equal(relay.dropped("unknown_dest") - before, 1)
+        for _ in range(10):
+            c.send(nobody, disco())
+        got = []
+        while (f := c.try_read(0.3)) is not None:
+            got.append(f)
+        equal(got, [(GONE, nobody + b"\x01")] * 3)
+        # One comes back each second.
+        time.sleep(0.8)
+        c.send(nobody, disco())
+        equal(c.try_read(0.3), (GONE, nobody + b"\x01"))
+        c.send(nobody, disco())
+        equal(c.try_read(0.3), None)
+
+
+def stalled(relay):
+    """A client that will not read, with a small receive buffer."""
+    return Client(relay, rcvbuf=8192)
+
+
+def numbers(client, last, timeout=5.0):
+    """Read packets up to the one numbered @last; returns (data, disco)."""
+    data, others = [], []
+    end = time.monotonic() + timeout
+    while not data or data[-1] != last:
+        _, payload = client.packet(max(0.1, end - time.monotonic()))
+        if payload.startswith(disco()):
+            others.append(struct.unpack(">I", payload[-4:])[0])
+        else:
+            data.append(struct.unpack(">I", payload[:4])[0])
+    return data, others
+
+
+@test("slow-receiver")
+def t_slow_receiver(relay):
+    """a stalled receiver loses the oldest; the sender notices nothing"""
+    before = relay.dropped("queue_head")
+    with Client(relay) as a, stalled(relay) as b:
+        start = time.monotonic()
+        for i in range(1000):
+            a.send(b.key.public, struct.pack(">I", i) + bytes(6000))
+        a.ping()
+        true(time.monotonic() - start < 1.9, "sender was held up")
+        dropped = relay.dropped("queue_head") - before
+        got, _ = numbers(b, 999)
+    equal(got[-QUEUE:], list(range(1000 - QUEUE, 1000)), "newest")
+    kept = len(got) - QUEUE
+    equal(got[:kept], list(range(kept)), "what was on its way")
+    equal(dropped, 1000 - len(got), "counter")
+    true(dropped > 100, "nothing was dropped: the test is too small")
+
+
+@test("slow-receiver-disco")
+def t_slow_receiver_disco(relay):
+    """data does not evict disco packets"""
+    with Client(relay) as a, stalled(relay) as b:
+        for i in range(1000):
+            if i % 50 == 0:
+                a.send(b.key.public, disco(struct.pack(">I", i)))
+            a.send(b.key.public, struct.pack(">I", i) + bytes(6000))
+        a.ping()
+        data, others = numbers(b, 999)
+        while len(others) < 20:
+            _, payload = b.packet(2)
+            others.append(struct.unpack(">I", payload[-4:])[0])
+    equal(others, list(range(0, 1000, 50)))
+    true(len(data) < 1000, "nothing was dropped: the test is too small")
+
+
+@test("dead-receiver")
+def t_dead_receiver(relay):
+    """a receiver that never reads is cut off about 2 s after it blocks"""
+    before = relay.derp("sclient_write_timeouts")
+    with Client(relay) as a, stalled(relay) as b:
+        for i in range(1000):
+            a.send(b.key.public, bytes(6000))
+        start = time.monotonic()
+        true(relay.derp("sclient_write_timeouts") == before, "too early")
+        equal(
+            relay.wait_for("sclient_write_timeouts", before + 1, 6),
+            before + 1,
+        )
+        took = time.monotonic() - start
+        true(1.5 < took < 4, f"after {took:.1f} s")
+        # The sender got nothing from it, so is not told; it still works.
+        a.ping()
+
+
+@test("slow-but-alive")
+def t_slow_but_alive(relay):
+    """a receiver that reads slowly is kept"""
+    with Client(relay) as a, stalled(relay) as b:
+        for i in range(200):
+            a.send(b.key.public, bytes(6000))
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            true(b.packet(1))
+            time.sleep(0.1)
+        a.ping()
+
+
+@test("peer-gone")
+def t_peer_gone(relay):
+    """a departure is told to those it sent to, each time"""
+    key = Key()
+    with Client(relay) as b, Client(relay) as stranger:
+        for _ in range(3):
+            with Client(relay, key) as a:
+                a.send(b.key.public, b"one")
+                a.send(b.key.public, b"two")
+                equal(b.packet()[1], b"one")
+                equal(b.packet()[1], b"two")
+            equal(b.read(2), (GONE, key.public + b"\x00"))
+            # Nothing sent, nothing to tell.
+            with Client(relay, key) as a:
+                a.ping()
+            equal(b.try_read(0.2), None)
+        equal(stranger.try_read(0.1), None)
+    equal(relay.derp("gauge_peer_gone_watches"), 0)
+
+
+@test("duplicate-keys")
+def t_duplicate_keys(relay):
+    """with two connections of a key the last to speak receives"""
+    key = Key()
+    with Client(relay) as a, Client(relay, key) as one:
+        two = Client(relay, key)
+
+        def receiver():
+            a.send(key.public, b"x")
+            a.ping()
+            got = []
+            for c in (one, two):
+                f = c.try_read(0.2)
+                if f is not None:
+                    equal(f, (RECV, a.key.public + b"x"))
+                    got.append(c)
+            return got
+
+        equal(receiver(), [two], "the newest")
+        one.ping()
+        equal(receiver(), [one], "spoke last")
+        two.write(frame(0x7F))
+        time.sleep(0.2)
+        equal(receiver(), [two], "any frame counts")
+        equal(relay.derp("gauge_current_dup_client_keys"), 1)
+        equal(relay.derp("gauge_current_dup_client_conns"), 2)
+        # One of several leaving is no departure.
+        two.send(a.key.public, b"y")
+        equal(a.packet(), (key.public, b"y"))
+        two.close()
+        equal(relay.wait_for("gauge_current_dup_client_keys", 0), 0)
+        a.send(key.public, b"z")
+        equal(one.read(2), (RECV, a.key.public + b"z"))
+        equal(a.try_read(0.2), None)
+        one.ping()
+
+
+@test("duplicate-silent")
+def t_duplicate_silent(relay):
+    """when the receiver of three leaves, a silent one gets nothing"""
+    key = Key()
+    with Client(relay) as a, Client(relay, key) as one, Client(
+        relay, key
+    ) as two:
+        three = Client(relay, key)
+        before = relay.dropped("dup_client")
+        three.close()
+        equal(relay.wait_for("gauge_current_dup_client_conns", 2), 2)
+        a.send(key.public, b"x")
+        a.ping()
+        equal(relay.dropped("dup_client") - before, 1)
+        one.ping()
+        a.send(key.public, b"y")
+        equal(one.read(2), (RECV, a.key.public + b"y"))
+        equal(two.try_read(0.1), None)
+
+
+@test("self")
+def t_self(relay):
+    """a packet to one's own key comes back"""
+    with Client(relay) as c:
+        c.send(c.key.public, b"me")
+        equal(c.packet(), (c.key.public, b"me"))
+
+
+@test("stun")
+def t_stun(relay):
+    """valid requests are answered, with or without SOFTWARE"""
+    for software in (b"tailnode", None):
+        tx, data = request(software=software)
+        reply, port = ask(relay, data)
+        check_v4(reply, port, tx)
+
+
+@test("stun-bad")
+def t_stun_bad(relay):
+    """anything else gets no answer"""
+    good = request()[1]
+    for data in (
+        request(crc_xor=1)[1],
+        request(order="fingerprint-first")[1],
+        good[:19],
+        good + b"\x00",
+        b"",
+        b"\x01\x01" + good[2:],
+        os.urandom(1472),
+    ):
+        equal(ask(relay, data)[0], None, data[:24].hex())
+    true(ask(relay, request()[1])[0] is not None)
+
+
+def main():
+    exe, mode = sys.argv[1:3]
+    relay = Relay(exe, mode == "plain", "--queue-packets", str(QUEUE))
+    try:
+        status = tap.run(relay)
+    finally:
+        code, err = relay.stop()
+    if code != 0:
+        print(f"# relay ended with {code}: {err}")
+        status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
