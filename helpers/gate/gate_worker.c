@@ -76,6 +76,7 @@ on_boot(void *arg, struct worker *w, uint32_t session, struct buf_reader *body,
 	if (r != 0)
 		return r;
 	g->w = w;
+	worker_set_verbose(w, boot.verbose);
 	secret_random(&seed, sizeof(seed));
 	json_object_seed(seed); /* else it opens a file when confined */
 	p = params_from_boot(&boot);
@@ -125,7 +126,7 @@ reject(struct gate_worker *g, const struct gate_result *res)
 	char name[SECRET_FINGERPRINT_LEN];
 
 	secret_fingerprint(name, &res->reply_to);
-	log_info("gate", "claim rejected peer=%s reason=%s", name, res->reason);
+	log_info("claim", "rejected peer=%s reason=%s", name, res->reason);
 	if (gate_build_reject(&w, res) == 0)
 		send_packet(g, &res->reply_to, decision, w.len);
 }
@@ -191,7 +192,7 @@ accept_claim(struct gate_worker *g, const void *claim, size_t len)
 	int r = send_accept(g, claim, len);
 
 	if (r != 0) {
-		log_warn_r(r, "gate", "cannot hand over a claim");
+		log_warn_r(r, "claim", "cannot hand it over");
 		release(g);
 		return;
 	}
@@ -231,7 +232,7 @@ judge(struct gate_worker *g, const struct key32 *source, const void *p,
 		return;
 	switch (res.verdict) {
 	case GATE_SILENCE:
-		log_debug_r(res.r, "gate", "packet dropped");
+		log_debug_r(res.r, "claim", "packet dropped");
 		break;
 	case GATE_REJECT:
 		reject(g, &res);

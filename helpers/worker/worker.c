@@ -220,7 +220,7 @@ worker_main(const struct worker_params *p)
 	int status;
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	log_init(p->name, LOG_LEVEL_DEBUG); /* the daemon filters */
+	log_init(p->name, LOG_LEVEL_INFO);
 	log_set_sink(log_to_daemon, &w);
 	if (secret_init() != 0)
 		return EXIT_WORKER_MEMORY;
@@ -244,6 +244,12 @@ worker_send(struct worker *w, const struct buf_writer *msg, int fd)
 	if (msg->err != 0)
 		return msg->err;
 	return chan_send(w->control, msg->p, msg->len, &fd, fd >= 0 ? 1 : 0);
+}
+
+void
+worker_set_verbose(struct worker *w, bool verbose)
+{
+	log_init(w->p->name, verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 }
 
 uint32_t

@@ -60,6 +60,9 @@ int worker_main(const struct worker_params *p);
 
 struct loop *worker_loop(struct worker *w);
 
+/** worker_set_verbose(): whether debug lines leave; off at birth. */
+void worker_set_verbose(struct worker *w, bool verbose);
+
 /**
  * worker_send(): send a control message started with ipc_begin().
  * @fd: a descriptor to hand over, or -1; ownership moves on success.

@@ -104,6 +104,7 @@ ipc_put_boot_gate(struct buf_writer *w, const struct ipc_boot_gate *b)
 {
 	buf_put_u8(w, (uint8_t)b->kind);
 	buf_put_u8(w, b->force_relay);
+	buf_put_u8(w, b->verbose);
 	buf_put_u8(w, b->token_version);
 	put_id(w, &b->session_id);
 	buf_put_u64(w, (uint64_t)b->expires_unix);
@@ -123,6 +124,7 @@ ipc_get_boot_gate(struct buf_reader *r, struct ipc_boot_gate *ret_boot)
 	memset(&b, 0, sizeof(b));
 	b.kind = get_kind(r);
 	b.force_relay = get_flag(r);
+	b.verbose = get_flag(r);
 	b.token_version = buf_get_u8(r);
 	get_id(r, &b.session_id);
 	b.expires_unix = (int64_t)buf_get_u64(r);

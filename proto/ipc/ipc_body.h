@@ -35,6 +35,7 @@ enum ipc_kind {
 struct ipc_boot_gate {
 	enum ipc_kind kind;
 	bool force_relay;
+	bool verbose;          /* log debug lines */
 	uint8_t token_version; /* 5 or 6 */
 	struct id16 session_id;
 	int64_t expires_unix;     /* seconds */

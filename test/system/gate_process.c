@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The real derptun-gate, confined as in production, driven over its two
+ * channels: claims, rivals, release, floods, violations, and its end.
+ *
+ * usage: gate_process PATH_OF_DERPTUN_GATE
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/err.h"
+#include "lib/fd.h"
+#include "lib/mono.h"
+#include "lib/secret.h"
+#include "proto/ipc/exitcode.h"
+#include "proto/ipc/ipc.h"
+#include "proto/ipc/ipc_body.h"
+#include "proto/rendezvous/claimer.h"
+#include "proto/rendezvous/gate.h"
+#include "test/tap.h"
+
+#define BUFFER (1 << 20)
+#define FLOOD 10000
+
+struct gate_child {
+	pid_t pid;
+	int control;
+	int packets;
+};
+
+static const char *gate_path;
+static struct session_token token;
+static uint8_t message[IPC_MAX_MESSAGE];
+static uint8_t batch[IPC_MAX_BATCH];
+static struct ipc_accept accepted;
+
+static struct gate_child
+spawn(void)
+{
+	struct gate_child c;
+	int control[2], packets[2];
+
+	if (fd_seqpacket_pair(&control[0], &control[1], BUFFER) != 0 ||
+	    fd_seqpacket_pair(&packets[0], &packets[1], BUFFER) != 0)
+		abort();
+	c.control = control[0];
+	c.packets = packets[0];
+	c.pid = fork();
+	if (c.pid == 0) {
+		/* Above the target numbers first, then onto them. */
+		int a = dup(control[1]), b = dup(packets[1]);
+
+		(void)dup2(a, IPC_FD_CONTROL);
+		(void)dup2(b, IPC_FD_PACKETS);
+		fd_close_from(IPC_FD_PACKETS + 1);
+		(void)execl(gate_path, gate_path, (char *)NULL);
+		_exit(127);
+	}
+	fd_close(&control[1]);
+	fd_close(&packets[1]);
+	return c;
+}
+
+/* Wait for one control message; 0 when none comes. */
+static uint16_t
+receive(struct gate_child *c, struct buf_reader *ret_body, int timeout_ms)
+{
+	struct ipc_view view = { IPC_TO_DAEMON, IPC_ROLE_GATE,
+		IPC_STATE_RUNNING };
+	struct ipc_header h;
+
+	for (;;) {
+		struct pollfd p = { .fd = c->control, .events = POLLIN };
+		int fds[FD_MAX_PASSED];
+		size_t n_fds = 0;
+		ssize_t n;
+
+		if (poll(&p, 1, timeout_ms) != 1)
+			return 0;
+		n = fd_recv(c->control, message, sizeof(message), fds, &n_fds);
+		if (n <= 0 || ipc_parse(&view, message, (size_t)n, n_fds, &h,
+				  ret_body) != 0)
+			return 0;
+		if (h.type == IPC_LOG) {
+			struct ipc_log log;
+
+			if (ipc_get_log(ret_body, &log) == 0)
+				printf("# gate: %s\n", log.line);
+			continue;
+		}
+		return h.type;
+	}
+}
+
+static void
+send_peer(struct gate_child *c, enum ipc_type type, const struct key32 *peer,
+    int value)
+{
+	struct buf_writer w = buf_writer(message, sizeof(message));
+
+	ipc_begin(&w, type, 1, 0);
+	ipc_put_peer(&w, peer, value);
+	(void)fd_send(c->control, message, w.len, NULL, 0);
+}
+
+static void
+boot(struct gate_child *c)
+{
+	struct ipc_boot_gate b;
+	struct buf_writer w = buf_writer(message, sizeof(message));
+	struct buf_reader body;
+
+	memset(&b, 0, sizeof(b));
+	b.kind = IPC_KIND_SHARE;
+	b.token_version = token.version;
+	b.session_id = token.session_id;
+	b.expires_unix = token.expires_unix;
+	b.derp_public = token.derp_public;
+	b.quic_public = token.quic_public;
+	b.secret = token.bearer;
+	b.capabilities = token.capabilities;
+	ipc_begin(&w, IPC_BOOT_GATE, 1, 0);
+	ipc_put_boot_gate(&w, &b);
+	(void)fd_send(c->control, message, w.len, NULL, 0);
+	EQ_INT(receive(c, &body, 5000), IPC_BORN, "gate is born");
+}
+
+static void
+send_packet(
+    struct gate_child *c, const struct key32 *from, const void *p, size_t len)
+{
+	struct buf_writer w = buf_writer(batch, sizeof(batch));
+
+	(void)ipc_packet_put(&w, from->b, p, len);
+	(void)fd_send(c->packets, batch, w.len, NULL, 0);
+}
+
+/* A decision sent to a claimer, given to it.  False when none came. */
+static bool
+take_decision(struct gate_child *c, struct claimer *claimer, int timeout_ms)
+{
+	struct pollfd p = { .fd = c->packets, .events = POLLIN };
+	struct buf_reader r;
+	const uint8_t *key, *payload;
+	int fds[FD_MAX_PASSED];
+	size_t n_fds = 0, len;
+	ssize_t n;
+
+	if (poll(&p, 1, timeout_ms) != 1)
+		return false;
+	n = fd_recv(c->packets, batch, sizeof(batch), fds, &n_fds);
+	if (n <= 0)
+		return false;
+	r = buf_reader(batch, (size_t)n);
+	if (ipc_packet_next(&r, 1, &key, &payload, &len) != 1)
+		return false;
+	return claimer_input(claimer, &token.derp_public, payload, len);
+}
+
+static struct claimer *
+make_claimer(struct key32 *ret_derp)
+{
+	struct claimer_params p;
+	struct key32 derp_private;
+
+	claimer_params_from_session(&p, &token);
+	secret_curve_keypair(&derp_private, ret_derp);
+	p.own_derp_public = *ret_derp;
+	secret_curve_keypair(&derp_private, &p.own_quic_public);
+	return claimer_new(&p, mono_now());
+}
+
+static void
+send_claim(
+    struct gate_child *c, struct claimer *claimer, const struct key32 *derp)
+{
+	const uint8_t *p;
+	size_t len;
+
+	if (claimer_output(claimer, claimer_next_deadline(claimer), &p, &len))
+		send_packet(c, derp, p, len);
+}
+
+static long
+resident_kib(pid_t pid)
+{
+	char path[64], line[256];
+	long kib = -1;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "r");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "VmRSS: %ld", &kib) == 1)
+			break;
+	if (f != NULL)
+		(void)fclose(f);
+	return kib;
+}
+
+static int
+exit_status(struct gate_child *c, int timeout_ms)
+{
+	int status = -1;
+
+	for (int i = 0; i < timeout_ms / 10; i++) {
+		if (waitpid(c->pid, &status, WNOHANG) == c->pid)
+			return WIFEXITED(status) ? WEXITSTATUS(status)
+						 : 128 + WTERMSIG(status);
+		(void)usleep(10000);
+	}
+	(void)kill(c->pid, SIGKILL);
+	(void)waitpid(c->pid, &status, 0);
+	return -1;
+}
+
+/* Returns the first claimer, admitted. */
+static struct claimer *
+test_accept(struct gate_child *c, struct key32 *ret_derp)
+{
+	struct claimer *claimer = make_claimer(ret_derp);
+	struct buf_reader body;
+
+	send_claim(c, claimer, ret_derp);
+	EQ_INT(receive(c, &body, 5000), IPC_ACCEPT, "a claim is admitted");
+	EQ_INT(ipc_get_accept(&body, &accepted), 0, "its message is read");
+	EQ_MEM(accepted.peer_derp.b, ret_derp->b, 32, "names the claimer");
+	EQ_MEM(accepted.envelope_key.b, claimer_peek_envelope_key(claimer)->b,
+	    32, "and the derived envelope key");
+	OK(claimer_input(claimer, &token.derp_public, accepted.decision,
+	       accepted.decision_len),
+	    "the claimer takes the decision");
+	EQ_INT(claimer_state(claimer), CLAIMER_ACCEPTED, "as acceptance");
+	send_peer(c, IPC_ACCEPTED, ret_derp, 0);
+	return claimer;
+}
+
+static void
+test_rival(struct gate_child *c, const struct key32 *holder)
+{
+	struct key32 derp;
+	struct claimer *rival = make_claimer(&derp);
+	struct buf_reader body;
+	struct ipc_peer peer;
+
+	send_claim(c, rival, &derp);
+	EQ_INT(receive(c, &body, 5000), IPC_CHECK, "a rival makes it ask");
+	EQ_INT(ipc_get_peer(&body, &peer), 0, "about");
+	EQ_MEM(peer.peer_derp.b, holder->b, 32, "the holder");
+	OK(!take_decision(c, rival, 100), "the rival waits");
+	send_peer(c, IPC_CHECKED, holder, 1);
+	send_claim(c, rival, &derp);
+	OK(take_decision(c, rival, 5000), "then it is answered");
+	EQ_INT(claimer_state(rival), CLAIMER_REJECTED, "with a rejection");
+	EQ_STR(claimer_reason(rival), "session already claimed", "saying why");
+	claimer_free(rival);
+
+	rival = make_claimer(&derp);
+	send_peer(c, IPC_RELEASE, holder, 0);
+	send_claim(c, rival, &derp);
+	EQ_INT(receive(c, &body, 5000), IPC_ACCEPT, "after release: admitted");
+	EQ_INT(ipc_get_accept(&body, &accepted), 0, "as");
+	EQ_MEM(accepted.peer_derp.b, derp.b, 32, "the new holder");
+	send_peer(c, IPC_ACCEPTED, &derp, -ENOMEM);
+	send_claim(c, rival, &derp);
+	EQ_INT(receive(c, &body, 5000), IPC_ACCEPT,
+	    "a session that did not start frees the slot");
+	claimer_free(rival);
+}
+
+static void
+test_flood(struct gate_child *c)
+{
+	static const char junk[] =
+	    "{\"type\":\"claim\",\"mac\":\"AAAAAAAAAAAAAA"
+	    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"claim\":"
+	    "{\"version\":5,\"candidates\":[]}}";
+	struct buf_reader body;
+	struct key32 from;
+	long before = resident_kib(c->pid);
+
+	for (int i = 0; i < FLOOD; i++) {
+		secret_random(&from, sizeof(from));
+		send_packet(c, &from, junk, sizeof(junk) - 1);
+		if (i % 64 == 0)
+			(void)usleep(1000);
+	}
+	EQ_INT(receive(c, &body, 300), 0, "forged claims get nothing");
+	OK(resident_kib(c->pid) - before < 1024,
+	    "%d of them cost %ld KiB of memory", FLOOD,
+	    resident_kib(c->pid) - before);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct gate_child c;
+	struct key32 holder;
+	struct claimer *claimer;
+
+	if (argc != 2 || secret_init() != 0)
+		return 2;
+	gate_path = argv[1];
+	(void)signal(SIGPIPE, SIG_IGN);
+	token_session_mint(
+	    &token, mono_unix_seconds() + 60, 1, NULL, TOKEN_CAP_SHARE);
+	secret_random(&token.derp_public, sizeof(token.derp_public));
+	secret_random(&token.quic_public, sizeof(token.quic_public));
+
+	c = spawn();
+	boot(&c);
+	claimer = test_accept(&c, &holder);
+	test_rival(&c, &holder);
+	test_flood(&c);
+	claimer_free(claimer);
+	fd_close(&c.control);
+	EQ_INT(exit_status(&c, 1000), EXIT_WORKER_OK,
+	    "ends within 1 s of the daemon");
+	fd_close(&c.packets);
+
+	c = spawn();
+	boot(&c);
+	send_peer(&c, IPC_CHECK, &holder, 0);
+	EQ_INT(exit_status(&c, 2000), EXIT_WORKER_IPC,
+	    "a message the daemon may not send ends it");
+	fd_close(&c.control);
+	fd_close(&c.packets);
+
+	c = spawn();
+	(void)fd_send(c.control, "nonsense", 8, NULL, 0);
+	EQ_INT(exit_status(&c, 2000), EXIT_WORKER_BOOT,
+	    "a bad boot message ends it");
+	fd_close(&c.control);
+	fd_close(&c.packets);
+	return tap_done();
+}
