@@ -278,8 +278,10 @@ test_server_info(void)
 	for (size_t n = 0; n < v.len - 5; n++)
 		OK(derp_hello_open_server_info(v.p + 5, n, &client, &got) < 0,
 		    "ServerInfo cut at %zu", n);
-	EQ_INT(derp_hello_open_server_info(v.p + 5, v.len - 5, &server, &got),
-	    -DT_ERR_AUTH, "for somebody else");
+	client.peer_public = &client_public;
+	EQ_INT(derp_hello_open_server_info(v.p + 5, v.len - 5, &client, &got),
+	    -DT_ERR_AUTH, "from another server");
+	client.peer_public = &server_public;
 	info.token_bucket_bytes_per_sec = 1;
 	info.token_bucket_bytes_burst = 74;
 	w = buf_writer(out, sizeof(out));
