@@ -107,18 +107,18 @@ is_mapped(const struct addr *a)
 }
 
 static unsigned
-word(const struct addr *a, int i)
+word(const struct addr *a, size_t i)
 {
 	return (unsigned)a->ip[2 * i] << 8 | a->ip[2 * i + 1];
 }
 
 /* The first longest run of two or more zero words (RFC 5952 4.2). */
 static void
-longest_run(const struct addr *a, int *ret_start, int *ret_len)
+longest_run(const struct addr *a, size_t *ret_start, size_t *ret_len)
 {
-	int i, n;
+	size_t i, n;
 
-	*ret_start = -1;
+	*ret_start = 8; /* none */
 	*ret_len = 1;
 	for (i = 0; i < 8; i += n + 1) {
 		for (n = 0; i + n < 8 && word(a, i + n) == 0;)
@@ -134,11 +134,10 @@ longest_run(const struct addr *a, int *ret_start, int *ret_len)
 static void
 format_ip6(const struct addr *a, char out[static ADDR_MAX_TEXT])
 {
-	size_t len = 0;
-	int n, start;
+	size_t len = 0, n, start;
 
 	longest_run(a, &start, &n);
-	for (int i = 0; i < 8; i++) {
+	for (size_t i = 0; i < 8; i++) {
 		if (i == start) {
 			out[len++] = ':';
 			i += n - 1;
@@ -199,10 +198,7 @@ addr_unmap(const struct addr *a)
 	return v4;
 }
 
-/*
- * Does a, mapped or not, lie in a prefix?  v4 and v6 are the prefixes in host
- * order, of at most 32 and 16 bits; a length of 0 matches nothing.
- */
+/* Does a, IPv4 or mapped, lie in a prefix given in host order? */
 static bool
 in_prefix(const struct addr *a, uint32_t v4, int v4_bits)
 {
@@ -212,6 +208,7 @@ in_prefix(const struct addr *a, uint32_t v4, int v4_bits)
 	return u.family == AF_INET && (ip ^ v4) >> (32 - v4_bits) == 0;
 }
 
+/* Does a lie in an IPv6 prefix of at most 16 bits? */
 static bool
 in_prefix6(const struct addr *a, unsigned v6, int v6_bits)
 {

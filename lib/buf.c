@@ -16,6 +16,20 @@ buf_writer(void *p, size_t cap)
 }
 
 void
+buf_reader_fail(struct buf_reader *r, int err)
+{
+	if (r->err == 0)
+		r->err = err;
+}
+
+void
+buf_writer_fail(struct buf_writer *w, int err)
+{
+	if (w->err == 0)
+		w->err = err;
+}
+
+void
 buf_get_bytes(struct buf_reader *r, void *dst, size_t n)
 {
 	const uint8_t *p = buf_peek_bytes(r, n);
@@ -34,6 +48,15 @@ buf_reader_end(const struct buf_reader *r)
 	if (r->err != 0)
 		return r->err;
 	return r->off == r->len ? 0 : -DT_ERR_TRAILING;
+}
+
+void
+buf_put_u64(struct buf_writer *w, uint64_t v)
+{
+	uint8_t *p = buf_extend(w, 8);
+
+	for (int shift = 56; p != NULL && shift >= 0; shift -= 8)
+		*p++ = (uint8_t)(v >> shift);
 }
 
 void

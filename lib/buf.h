@@ -37,7 +37,7 @@ struct buf_reader buf_reader(const void *p, size_t len);
 /** buf_writer(): a writer into @cap bytes at @p. */
 struct buf_writer buf_writer(void *p, size_t cap);
 
-/* The integer calls below are inline: they are most of a relay's parsing. */
+/* Most integer calls below are inline: they are most of a relay's parsing. */
 
 /** buf_u16_at() .. buf_u64_at(): read an integer at @p; caller checked size. */
 static inline uint16_t
@@ -60,20 +60,9 @@ buf_u64_at(const uint8_t *p)
 }
 
 /** buf_reader_fail(): make @err the sticky error unless there is one. */
-static inline void
-buf_reader_fail(struct buf_reader *r, int err)
-{
-	if (r->err == 0)
-		r->err = err;
-}
-
+void buf_reader_fail(struct buf_reader *r, int err);
 /** buf_writer_fail(): make @err the sticky error unless there is one. */
-static inline void
-buf_writer_fail(struct buf_writer *w, int err)
-{
-	if (w->err == 0)
-		w->err = err;
-}
+void buf_writer_fail(struct buf_writer *w, int err);
 
 /**
  * buf_peek_bytes(): borrow the next @n bytes and step over them.
@@ -202,17 +191,7 @@ buf_put_u32(struct buf_writer *w, uint32_t v)
 	p[3] = (uint8_t)v;
 }
 
-static inline void
-buf_put_u64(struct buf_writer *w, uint64_t v)
-{
-	uint8_t *p = buf_extend(w, 8);
-
-	if (p == NULL)
-		return;
-	for (int i = 0; i < 8; i++)
-		p[i] = (uint8_t)(v >> (56 - 8 * i));
-}
-
+void buf_put_u64(struct buf_writer *w, uint64_t v);
 void buf_put_bytes(struct buf_writer *w, const void *src, size_t n);
 /** buf_put_str(): the characters of @s without the terminator. */
 void buf_put_str(struct buf_writer *w, const char *s);

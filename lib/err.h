@@ -49,7 +49,7 @@
 	X(TUNNEL_LOST, 1053, "tunnel lost")
 
 enum dt_err {
-#define DT_ERR_ENUM(name, number, text) DT_ERR_##name = number,
+#define DT_ERR_ENUM(name, number, text) DT_ERR_##name = (number),
 	DT_ERR_LIST(DT_ERR_ENUM)
 #undef DT_ERR_ENUM
 };

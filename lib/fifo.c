@@ -60,7 +60,7 @@ grow(struct fifo *f, size_t need)
 	data = malloc(cap);
 	if (data == NULL)
 		return -DT_ERR_FULL;
-	if (len > 0)
+	if (f->data != NULL)
 		memcpy(data, f->data + f->start, len);
 	release(f);
 	f->data = data;
@@ -76,15 +76,14 @@ fifo_reserve(struct fifo *f, size_t want, size_t *ret_len)
 	if (want > f->max - f->len || f->max == 0)
 		return NULL;
 	need = f->len + want;
-	if (f->cap - f->start < need || f->data == NULL) {
-		/* A move is worth it if it is rare: the block half empty. */
-		if (need <= f->cap &&
-		    (f->len <= f->cap / 2 || f->cap == f->max)) {
-			memmove(f->data, f->data + f->start, f->len);
-			f->start = 0;
-		} else if (grow(f, need > f->cap ? need : f->cap + 1) < 0) {
-			return NULL;
-		}
+	if (f->data != NULL && need <= f->cap - f->start) {
+		/* There is room behind the bytes. */
+	} else if (f->data != NULL && need <= f->cap &&
+		   (f->len <= f->cap / 2 || f->cap == f->max)) {
+		memmove(f->data, f->data + f->start, f->len);
+		f->start = 0;
+	} else if (grow(f, need > f->cap ? need : f->cap + 1) < 0) {
+		return NULL;
 	}
 	*ret_len = f->cap - f->start - f->len;
 	return f->data + f->start + f->len;

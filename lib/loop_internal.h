@@ -33,7 +33,8 @@ struct loop_dns {
 	const char *hosts;
 	struct stat resolv_conf_stat; /* of what dns was made from */
 	struct stat hosts_stat;
-	LIST_HEAD(, loop_query) queries; /* those evdns still knows */
+	/* Those evdns still knows. */
+	LIST_HEAD(loop_query_list, loop_query) queries;
 };
 
 struct loop {

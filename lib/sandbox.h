@@ -45,9 +45,12 @@ enum sandbox_mode sandbox_mode_compiled(void);
  * @mode: usually sandbox_mode_compiled().
  *
  * mmap and mprotect with PROT_EXEC always kill in allow-list profiles. Landlock
- * is applied as far as the kernel has it; its ABI is logged at debug.
+ * is applied in enforce mode as far as the kernel has it; its ABI is logged at
+ * debug.  Allow-list profiles also lose signals and abstract sockets to
+ * processes outside (ABI 6).
  *
- * Returns 0, or -errno / -DT_ERR_INTERNAL: the caller must exit (fail closed).
+ * Returns 0, -errno, or -DT_ERR_INTERNAL when a call is on two lists: the
+ * caller must exit (fail closed).
  */
 int sandbox_apply(const struct sandbox_profile *p, enum sandbox_mode mode);
 

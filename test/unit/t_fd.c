@@ -35,7 +35,7 @@ is_open(int fd)
 static void
 test_flags(void)
 {
-	int fd = dup(1), copy = fd;
+	int fd = dup(1), copy = fd, pair[2];
 
 	EQ_INT(fd_set_inherit(fd, 0), 0, "set close-on-exec");
 	EQ_INT(fcntl(fd, F_GETFD), FD_CLOEXEC, "is set");
@@ -45,6 +45,14 @@ test_flags(void)
 	EQ_INT(fd, -1, "close sets -1");
 	OK(!is_open(copy), "and closes");
 	fd_close(&fd);
+	if (pipe(pair) != 0)
+		return;
+	EQ_INT(fd_set_nonblock(pair[0]), 0, "non-blocking");
+	EQ_INT(fd_set_nonblock(pair[0]), 0, "twice");
+	OK((fcntl(pair[0], F_GETFL) & O_NONBLOCK) != 0, "is set");
+	OK((fcntl(pair[1], F_GETFL) & O_NONBLOCK) == 0, "here only");
+	fd_close(&pair[0]);
+	fd_close(&pair[1]);
 	EQ_INT(fd_set_inherit(-1, 1), -EBADF, "bad descriptor");
 	EQ_INT(fd_set_nonblock(-1), -EBADF, "bad descriptor");
 }
@@ -216,9 +224,12 @@ test_close_from(void)
 
 	if (pid == 0) {
 		int low = dup(1), mid = dup(1), high = fcntl(1, F_DUPFD, 500);
+		bool good;
 
 		fd_close_from(mid);
-		_exit(is_open(low) && !is_open(mid) && !is_open(high) ? 0 : 1);
+		good = is_open(low) && !is_open(mid) && !is_open(high);
+		fd_close(&low);
+		_exit(good ? 0 : 1);
 	}
 	OK(waitpid(pid, &status, 0) == pid && status == 0, "close_from");
 }
