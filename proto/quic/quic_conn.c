@@ -323,7 +323,7 @@ quic_conn_do_close(struct quic_conn *c, struct mono now)
 	end(c, now);
 }
 
-void
+int
 quic_conn_read(
     struct quic_conn *c, struct mono now, const uint8_t *pkt, size_t len)
 {
@@ -341,15 +341,16 @@ quic_conn_read(
 		c->heard_ns = c->last_ns;
 	}
 	if (r == 0)
-		return;
+		return 0;
 	if ((r == NGTCP2_ERR_DROP_CONN || r == NGTCP2_ERR_RETRY) &&
 	    c->ep->p.server && c->state == QUIC_CONN_HANDSHAKE) {
 		/* Not even the start of a connection: nobody was told. */
 		c->ep->n_handshakes--;
 		quic_endpoint_drop(c);
-		return;
+		return r == NGTCP2_ERR_RETRY ? -EAGAIN : 0;
 	}
 	quic_conn_fail(c, now, r);
+	return 0;
 }
 
 void

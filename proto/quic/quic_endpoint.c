@@ -272,10 +272,47 @@ quic_endpoint_connect(struct quic_endpoint *ep, struct mono now, void *user,
 	return r;
 }
 
+/* ngtcp2 wants the beginning of a ClientHello first, or a Retry, which peers
+ * on an authenticated pipe need not be put through. */
+static void
+keep_early(struct quic_endpoint *ep, const ngtcp2_cid *dcid, const uint8_t *pkt,
+    size_t len)
+{
+	struct quic_early *e = &ep->early[ep->next_early];
+
+	if (len > sizeof(e->pkt))
+		return;
+	ep->next_early = (ep->next_early + 1) % QUIC_MAX_EARLY;
+	e->dcid = *dcid;
+	e->len = len;
+	memcpy(e->pkt, pkt, len);
+}
+
+/* The beginning has come and made @c: now the rest. */
+static void
+replay_early(struct quic_conn *c, struct mono now)
+{
+	const struct quic_slot *sl = &c->ep->slots[c->slot];
+	struct quic_endpoint *ep = c->ep;
+
+	for (size_t i = 0; i < QUIC_MAX_EARLY; i++) {
+		struct quic_early *e = &ep->early[i];
+
+		if (sl->conn != c || !quic_conn_is_live(c))
+			return;
+		if (e->len == 0 || !ngtcp2_cid_eq(&e->dcid, &c->odcid))
+			continue;
+		(void)quic_conn_read(
+		    c, now, e->pkt, e->len); /* not the first */
+		e->len = 0;
+	}
+}
+
 static void
 accept_conn(
     struct quic_endpoint *ep, struct mono now, const uint8_t *pkt, size_t len)
 {
+	const struct quic_slot *sl;
 	struct quic_conn *c;
 	ngtcp2_pkt_hd hd;
 
@@ -287,7 +324,11 @@ accept_conn(
 	if (add_conn(ep, now, &hd, &c) < 0)
 		return;
 	ep->n_handshakes++;
-	quic_conn_read(c, now, pkt, len);
+	sl = &ep->slots[c->slot];
+	if (quic_conn_read(c, now, pkt, len) == -EAGAIN)
+		keep_early(ep, &hd.dcid, pkt, len);
+	else if (sl->conn == c)
+		replay_early(c, now);
 }
 
 /* Tell a client of another version what we speak; one answer at a time. */
@@ -342,7 +383,7 @@ quic_endpoint_input(
 		}
 		return;
 	}
-	quic_conn_read(c, now, pkt, len);
+	(void)quic_conn_read(c, now, pkt, len); /* its first came before */
 }
 
 static bool

@@ -106,6 +106,16 @@ struct quic_conn {
 	uint64_t streams_lost; /* of streams that are gone */
 };
 
+/* Datagrams of ClientHellos whose beginning is still missing: more than two
+ * clients at a time are rare, and all repeat themselves after a second. */
+#define QUIC_MAX_EARLY 4
+
+struct quic_early {
+	ngtcp2_cid dcid;
+	size_t len; /* 0: unused */
+	uint8_t pkt[QUIC_ENDPOINT_PAYLOAD];
+};
+
 /* What one pass over all slots needs, without touching the connections. */
 struct quic_slot {
 	struct quic_conn *conn; /* NULL: free */
@@ -126,7 +136,9 @@ struct quic_endpoint {
 	bool stopped;            /* accepts nothing new */
 	struct quic_chunk *spare;
 	size_t n_spare;
-	uint8_t *vn_pkt; /* pending Version Negotiation, or NULL */
+	struct quic_early early[QUIC_MAX_EARLY];
+	size_t next_early; /* overwritten next */
+	uint8_t *vn_pkt;   /* pending Version Negotiation, or NULL */
 	size_t vn_len;
 };
 
@@ -149,8 +161,13 @@ int quic_conn_new(
 void quic_conn_fini(struct quic_conn *c);
 /** quic_conn_clock(): @now as this connection's nanoseconds. */
 uint64_t quic_conn_clock(struct quic_conn *c, struct mono now);
-/** quic_conn_read(): one datagram; may end the connection. */
-void quic_conn_read(
+/**
+ * quic_conn_read(): one datagram; may end the connection.
+ *
+ * Returns 0, or -EAGAIN when it was a server's first one and holds only a later
+ * part of the ClientHello: the connection is gone without a word.
+ */
+int quic_conn_read(
     struct quic_conn *c, struct mono now, const uint8_t *pkt, size_t len);
 /** quic_conn_expire(): run expired timers; may end the connection. */
 void quic_conn_expire(struct quic_conn *c, struct mono now);

@@ -73,7 +73,6 @@ struct pair {
 	struct pair_pkt heap[PAIR_MAX_PKTS];
 	size_t n_heap;
 	uint64_t seq;
-	uint64_t delivered;
 	uint8_t buf[PAIR_BATCH * QUIC_ENDPOINT_MAX_PAYLOAD];
 };
 
@@ -446,9 +445,10 @@ pair_step(struct pair *p, struct mono until)
 
 		quic_endpoint_input(
 		    p->side[pkt.to].ep, p->now, pkt.data, pkt.len);
-		p->delivered++;
 		free(pkt.data);
 	}
+	pair_flush(p, 0);
+	pair_flush(p, 1);
 	return mono_before(p->now, until);
 }
 
