@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation.
+ *
+ * Claimer: CLAIMING while claimer != NULL; the claim is resent until decided,
+ * for as long as the daemon lets us.  Accepted: QUIC dials at once through the
+ * relay, while the ready exchange runs beside it: declining raw direct, there
+ * is nothing to wait for, and a peer that is not answered would exit.
+ *
+ * Listener: born accepted.  QUIC is there first, then the decision goes out;
+ * for derptun it is repeated until the control stream comes.
+ *
+ * Either way QUIC must stand by `deadline`, which nothing moves, so that a peer
+ * that went away returns its slot.
+ */
+#include "helpers/session/nego.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "helpers/session/msgs.h"
+#include "helpers/session/session.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "proto/rendezvous/claimer.h"
+#include "proto/rendezvous/envelope.h"
+#include "proto/rendezvous/ready.h"
+#include "proto/rendezvous/session_keys.h"
+
+/* Peers may spend 5 s in each ready phase beside or before their QUIC dial,
+ * whose own limit is 10 s; a peer that lives needs 2 s at most. */
+#define NEGO_LIMIT_US (15 * MONO_SEC)
+#define DECISION_RESEND_US (250 * MONO_MS) /* peer v0.18.2 */
+/* Foreign claims handed to the gate: repeats come four times a second. */
+#define BACK_PER_SEC 8
+#define BACK_BURST 16
+
+static void
+send_decision(struct session *s)
+{
+	path_relay_send_one(&s->relay, s->boot.decision, s->boot.decision_len);
+}
+
+static int
+accepted(struct session *s)
+{
+	struct nego *n = &s->nego;
+
+	n->deadline = mono_add(s->now, NEGO_LIMIT_US);
+	n->ready = ready_new(&s->boot.envelope_key, NULL, s->now);
+	if (n->ready == NULL)
+		return -ENOMEM;
+	session_set_status(s, IPC_STATUS_CLAIMED, "");
+	session_set_status(s, IPC_STATUS_RELAY, "");
+	return 0;
+}
+
+static int
+start_listener(struct session *s)
+{
+	struct nego *n = &s->nego;
+	struct envelope e;
+	int r = envelope_parse(&e, s->boot.claim, s->boot.claim_len);
+
+	if (r != 0 || !e.has_claim)
+		return r != 0 ? r : -DT_ERR_SYNTAX;
+	r = session_keys_claim_digest(&n->claim_digest, &e.claim);
+	envelope_fini(&e);
+	if (r == 0)
+		r = accepted(s);
+	if (r != 0)
+		return r;
+	send_decision(s);
+	if (s->boot.kind == IPC_KIND_DERPTUN)
+		n->next_decision = mono_add(s->now, DECISION_RESEND_US);
+	return 0;
+}
+
+static int
+start_claimer(struct session *s)
+{
+	const struct ipc_boot_session *b = &s->boot;
+	struct claimer_params p = {
+		.version = b->token_version,
+		.session_id = b->session_id,
+		.bearer = b->bearer,
+		.capabilities = b->capabilities,
+		.peer_derp = b->peer_derp,
+		.own_derp_public = b->own_derp,
+		.own_quic_public = b->own_quic,
+		.has_client = b->kind == IPC_KIND_DERPTUN,
+		.client_id = b->client_id,
+		.token_id = b->token_id,
+		.client_expires_unix = b->client_expires_unix,
+		.proof = b->proof,
+	};
+
+	s->nego.claimer = claimer_new(&p, s->now);
+	secret_wipe(&p, sizeof(p));
+	secret_wipe(&s->boot.bearer, sizeof(s->boot.bearer));
+	secret_wipe(&s->boot.proof, sizeof(s->boot.proof));
+	if (s->nego.claimer == NULL)
+		return -ENOMEM;
+	s->boot.envelope_key = *claimer_peek_envelope_key(s->nego.claimer);
+	session_set_status(s, IPC_STATUS_CLAIMING, "");
+	return 0;
+}
+
+int
+nego_start(struct session *s)
+{
+	struct nego *n = &s->nego;
+
+	n->deadline = MONO_NEVER;
+	n->next_decision = MONO_NEVER;
+	ratelimit_init(&n->back, BACK_PER_SEC, BACK_BURST, s->now);
+	return s->boot.listener ? start_listener(s) : start_claimer(s);
+}
+
+void
+nego_fini(struct session *s)
+{
+	claimer_free(s->nego.claimer);
+	ready_free(s->nego.ready);
+	s->nego.claimer = NULL;
+	s->nego.ready = NULL;
+}
+
+/* The claimer has its answer. */
+static void
+decided(struct session *s)
+{
+	struct nego *n = &s->nego;
+	int r = claimer_result(n->claimer);
+
+	n->heard = s->now;
+	if (r != 0) {
+		session_end(s, r, claimer_reason(n->claimer));
+		return;
+	}
+	claimer_free(n->claimer);
+	n->claimer = NULL;
+	r = accepted(s);
+	if (r != 0)
+		session_end(s, r, err_str(r));
+	else
+		s->tunnel->start(s);
+}
+
+static bool
+is_same_claim(struct session *s, const struct message_claim *claim)
+{
+	struct key32 digest;
+
+	if (s->boot.kind == IPC_KIND_DERPTUN)
+		return secret_equal(&claim->derp_public, &s->boot.peer_derp,
+			   sizeof(claim->derp_public)) &&
+		       secret_equal(&claim->quic_public, &s->boot.peer_quic,
+			   sizeof(claim->quic_public));
+	return session_keys_claim_digest(&digest, claim) == 0 &&
+	       secret_equal(&digest, &s->nego.claim_digest, sizeof(digest));
+}
+
+/* A claim that is not byte for byte the one served. */
+static void
+on_claim(
+    struct session *s, const struct envelope *e, const uint8_t *pkt, size_t len)
+{
+	if (!s->boot.listener || !e->has_claim)
+		return;
+	if (is_same_claim(s, &e->claim) &&
+	    envelope_verify(e, &s->boot.envelope_key) == 0)
+		send_decision(s);
+	else if (ratelimit_take(&s->nego.back, s->now))
+		msgs_send_claim_back(s, pkt, len);
+}
+
+static void
+on_envelope(struct session *s, const struct envelope *e)
+{
+	if (envelope_verify(e, &s->boot.envelope_key) != 0)
+		return;
+	s->nego.heard = s->now;
+	if (e->kind == ENVELOPE_READY && s->nego.ready != NULL)
+		ready_input(s->nego.ready, &e->ready, s->now);
+	/* Decisions come again until we are connected; candidates and
+	 * call-me-maybe are for direct paths; the rest is for transfers. */
+}
+
+bool
+nego_input(struct session *s, const uint8_t *pkt, size_t len)
+{
+	struct envelope e;
+
+	if (!envelope_is_shaped(pkt, len))
+		return false;
+	session_wake(s);
+	if (s->boot.listener && len == s->boot.claim_len &&
+	    memcmp(pkt, s->boot.claim, len) == 0) {
+		send_decision(s);
+		return true;
+	}
+	if (s->nego.claimer != NULL &&
+	    claimer_input(s->nego.claimer, &s->boot.peer_derp, pkt, len)) {
+		decided(s);
+		return true;
+	}
+	if (envelope_parse(&e, pkt, len) != 0)
+		return false;
+	if (e.kind == ENVELOPE_CLAIM)
+		on_claim(s, &e, pkt, len);
+	else
+		on_envelope(s, &e);
+	envelope_fini(&e);
+	return true;
+}
+
+static void
+run_claimer(struct session *s)
+{
+	struct nego *n = &s->nego;
+	const uint8_t *p;
+	size_t len;
+
+	/* No fresh ghost while we are leaving. */
+	if (n->claimer == NULL || !mono_is_never(s->stop_deadline))
+		return;
+	if (claimer_output(n->claimer, s->now, &p, &len)) {
+		path_relay_send_one(&s->relay, p, len);
+		n->claim_sent = true;
+	}
+}
+
+static void
+run_ready(struct session *s)
+{
+	uint8_t pkt[READY_MAX_PACKET];
+
+	for (;;) {
+		struct buf_writer w = buf_writer(pkt, sizeof(pkt));
+
+		if (s->nego.ready == NULL ||
+		    ready_output(s->nego.ready, s->now, &w) != 1)
+			return;
+		path_relay_send_one(&s->relay, w.p, w.len);
+	}
+}
+
+void
+nego_run(struct session *s)
+{
+	struct nego *n = &s->nego;
+
+	run_claimer(s);
+	run_ready(s);
+	if (!mono_before(s->now, n->next_decision)) {
+		send_decision(s);
+		n->next_decision = mono_add(s->now, DECISION_RESEND_US);
+	}
+	if (!mono_before(s->now, n->deadline)) {
+		n->deadline = MONO_NEVER;
+		session_end(s, -DT_ERR_TIMEOUT, "peer did not connect in time");
+	}
+}
+
+struct mono
+nego_next_deadline(const struct session *s)
+{
+	const struct nego *n = &s->nego;
+	struct mono at = mono_min(n->deadline, n->next_decision);
+
+	if (n->claimer != NULL && mono_is_never(s->stop_deadline))
+		at = mono_min(at, claimer_next_deadline(n->claimer));
+	if (n->ready != NULL)
+		at = mono_min(at, ready_next_deadline(n->ready));
+	return at;
+}
+
+void
+nego_done(struct session *s)
+{
+	s->nego.deadline = MONO_NEVER;
+	s->nego.next_decision = MONO_NEVER;
+}
+
+bool
+nego_is_polite(const struct session *s)
+{
+	const struct nego *n = &s->nego;
+
+	if (n->claimer != NULL)
+		return !n->claim_sent;
+	return s->ready && n->ready != NULL &&
+	       ready_state(n->ready) == READY_DONE;
+}
