@@ -13,8 +13,8 @@ parse(const char *text)
 {
 	struct derp_map *m = NULL;
 
-	EQ_INT(
-	    derp_map_parse(text, strlen(text), &m, detail), 0, "%.60s", text);
+	EQ_INT(derp_map_parse(text, strlen(text), &m, detail), 0,
+	    "map of %zu bytes", strlen(text));
 	if (m == NULL) {
 		printf("Bail out! %s\n", detail);
 		exit(1);
