@@ -477,9 +477,10 @@ no_capabilities(void)
 static int
 drop_and_check(const char *name)
 {
+	const gid_t group = 5;
 	uid_t u[3] = { 0 };
 
-	if (sandbox_drop_root(name) != 0)
+	if (setgroups(1, &group) != 0 || sandbox_drop_root(name) != 0)
 		return EXIT_APPLY;
 	if (getresuid(&u[0], &u[1], &u[2]) != 0 || u[0] == 0 || u[1] != u[0] ||
 	    u[2] != u[0] || getgid() == 0 || getgroups(0, NULL) != 0)
