@@ -1,0 +1,426 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Measures ours beside the Go tools, alternating in one run, on one machine.
+
+usage: bench.py BUILD_FOLDER [--lanes first-byte,relay-1,relay-4,memory]
+                [--runs N] [--rounds N] [--bytes N] [--json FILE]
+
+Everything runs in a network namespace of its own (root).  CPU is what the
+kernel accounted to every process of both ends and to the relay.  The yardstick
+is TLS 1.3 (AES-128-GCM) over one loopback TCP connection, measured between the
+rounds: compare figures of different machines or days only through it.
+
+A goal that is not met is a MISS in the table and in the JSON; the exit status
+says only whether the measuring worked.
+"""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'interop'))
+import lab as l  # noqa: E402
+
+GIB = 1 << 30
+CHUNK = 1 << 20
+TICK = os.sysconf('SC_CLK_TCK')
+
+
+def processes():
+    """{pid: (parent, command, CPU seconds)} of all processes."""
+    out = {}
+    for entry in os.listdir('/proc'):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f'/proc/{entry}/stat', encoding='utf-8') as f:
+                text = f.read()
+        except OSError:
+            continue
+        name = text[text.index('(') + 1:text.rindex(')')]
+        field = text[text.rindex(')') + 2:].split()
+        out[int(entry)] = (int(field[1]), name,
+                           (int(field[11]) + int(field[12])) / TICK)
+    return out
+
+
+def family(root, table):
+    """root and all its descendants."""
+    found = {root}
+    grew = True
+    while grew:
+        more = {p for p, row in table.items() if row[0] in found} - found
+        found |= more
+        grew = bool(more)
+    return found
+
+
+def daemons_of(env):
+    """The on-demand daemon of a side, found by its runtime folder."""
+    found = []
+    for pid, (_, name, _) in processes().items():
+        if not name.startswith('derptund'):
+            continue
+        try:
+            with open(f'/proc/{pid}/environ', 'rb') as f:
+                text = f.read()
+        except OSError:
+            continue
+        if f'XDG_RUNTIME_DIR={env["XDG_RUNTIME_DIR"]}'.encode() in \
+                text.split(b'\0'):
+            found.append(pid)
+    return found
+
+
+class Meter:
+    """CPU seconds of process families between start and stop."""
+
+    def __init__(self, roots):
+        self.roots = roots
+        self.before = self._sum()
+
+    def _sum(self):
+        table = processes()
+        return {name: sum(table[p][2] for r in pids if r in table
+                          for p in family(r, table))
+                for name, pids in self.roots.items()}
+
+    def stop(self):
+        after = self._sum()
+        return {name: after[name] - self.before[name] for name in after}
+
+
+class Pair:
+    """One share/open pair of an implementation through a relay."""
+
+    def __init__(self, lab, name, programs, relay, service, tag):
+        self.lab = lab
+        self.name = name
+        self.relay = relay
+        self.programs = programs
+        self.env_a = lab.env(f'{tag}a', relay)
+        self.env_b = lab.env(f'{tag}b', relay)
+        self.service = service
+        self.sharer = lab.start(
+            [programs['derphole'], 'share', service.address,
+             '--print-token-only', '--force-relay'], self.env_a)
+        self.token = self.sharer.wait_line(
+            r'^([A-Za-z0-9_-]{100,})$', stream='out', timeout=20).group(1)
+        self.opener = None
+
+    def open(self):
+        self.opener = self.lab.start(
+            [self.programs['derphole'], 'open', self.token, '--force-relay'],
+            self.env_b)
+        self.address = self.opener.wait_line(
+            r'^listening on (\S+)$', timeout=45).group(1)
+
+    def roots(self):
+        return {
+            'sharer': [self.sharer.proc.pid, *daemons_of(self.env_a)],
+            'opener': [self.opener.proc.pid, *daemons_of(self.env_b)],
+            'relay': [self.relay.process.proc.pid],
+        }
+
+    def close(self):
+        if self.opener is not None:
+            self.opener.stop()
+        self.sharer.stop()
+
+
+class Echo:
+    """One byte back for each, then closes."""
+
+    def __init__(self):
+        self.sock = socket.create_server(('127.0.0.1', 0), backlog=64)
+        self.address = '%s:%d' % self.sock.getsockname()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            conn, _ = self.sock.accept()
+            with conn:
+                data = conn.recv(1)
+                if data:
+                    conn.sendall(data)
+
+
+class Source:
+    """Sends as many bytes as the client's first 8 bytes ask for, from a process
+    of its own so that it takes no time of the meter's."""
+
+    def __init__(self):
+        sock = socket.create_server(('127.0.0.1', 0), backlog=64)
+        self.address = '%s:%d' % sock.getsockname()
+        self.pid = os.fork()
+        if self.pid == 0:
+            l._die_with_parent()
+            self._serve(sock)
+        sock.close()
+
+    @staticmethod
+    def _serve(sock):
+        block = memoryview(bytes(CHUNK))
+
+        def one(conn):
+            with conn:
+                left = int.from_bytes(l.read_exactly(conn, 8), 'big')
+                while left > 0:
+                    n = min(left, CHUNK)
+                    conn.sendall(block[:n])
+                    left -= n
+
+        while True:
+            conn, _ = sock.accept()
+            threading.Thread(target=one, args=(conn,), daemon=True).start()
+
+
+def drain(address, count, errors):
+    """Fetch count bytes from a Source."""
+    buf = bytearray(CHUNK)
+    left = count
+    try:
+        with l.connect(address, 120) as conn:
+            conn.sendall(count.to_bytes(8, 'big'))
+            while left > 0:
+                n = conn.recv_into(buf)
+                if n == 0:
+                    raise AssertionError(f'{left} bytes missing')
+                left -= n
+    except (OSError, AssertionError) as e:
+        errors.append(str(e))
+
+
+def fetch(address, streams, total):
+    """Seconds for total bytes over parallel connections, in child processes."""
+    start = time.monotonic()
+    children = []
+    for _ in range(streams):
+        pid = os.fork()
+        if pid == 0:
+            errors = []
+            drain(address, total // streams, errors)
+            os._exit(1 if errors else 0)
+        children.append(pid)
+    bad = sum(os.waitpid(pid, 0)[1] != 0 for pid in children)
+    if bad:
+        raise AssertionError(f'{bad} of {streams} streams failed')
+    return time.monotonic() - start
+
+
+def yardstick(build, total):
+    """Gb/s and CPU seconds per GiB of TLS 1.3 over one loopback connection."""
+    done = subprocess.run([str(build / 'test/bench/yardstick'), str(total)],
+                          check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+def spread(values):
+    """Half the distance between the quartiles, in per cent of the median."""
+    if len(values) < 4:
+        low, high = min(values), max(values)
+    else:
+        q = statistics.quantiles(values, n=4)
+        low, high = q[0], q[2]
+    middle = statistics.median(values)
+    return 100 * (high - low) / 2 / middle if middle else 0.0
+
+
+def quantile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+class Bench:
+    def __init__(self, args, peers, derper):
+        self.args = args
+        self.peers = peers
+        self.derper = derper
+        self.rows = []
+        self.raw = {}
+
+    def programs(self, lab, name):
+        return self.peers if name == 'Go' else {
+            'derphole': lab.our('derphole'), 'derptun': lab.our('derptun')}
+
+    def row(self, lane, unit, ours, theirs, goal, hit, **more):
+        self.rows.append({
+            'lane': lane, 'unit': unit, 'ours': ours['value'],
+            'ours_spread_percent': ours.get('spread'),
+            'go': theirs['value'] if theirs else None,
+            'go_spread_percent': theirs.get('spread') if theirs else None,
+            'ratio': ours['value'] / theirs['value']
+            if theirs and theirs['value'] else None,
+            'goal': goal, 'verdict': 'HIT' if hit else 'MISS', **more})
+
+    def first_byte(self):
+        times = {'ours': [], 'Go': []}
+        with l.Lab(self.args.build) as lab:
+            relay = lab.our_relay()
+            echo = Echo()
+            for n in range(self.args.runs):
+                for name in times:
+                    pair = Pair(lab, name, self.programs(lab, name), relay,
+                                echo, f'f{name}')
+                    start = time.monotonic()
+                    pair.open()
+                    with l.connect(pair.address) as conn:
+                        conn.sendall(b'.')
+                        if conn.recv(1) != b'.':
+                            raise AssertionError('no echo')
+                    times[name].append((time.monotonic() - start) * 1000)
+                    pair.close()
+        self.raw['first-byte ms'] = times
+        value = {k: {'value': quantile(v, 0.99), 'spread': spread(v)}
+                 for k, v in times.items()}
+        self.row('first byte, share/open, p99', 'ms', value['ours'],
+                 value['Go'], 'p99 <= 0.5 of Go',
+                 value['ours']['value'] <= 0.5 * value['Go']['value'],
+                 ours_median=statistics.median(times['ours']),
+                 go_median=statistics.median(times['Go']),
+                 runs=self.args.runs)
+
+    def throughput(self, streams):
+        lane = f'relayed TCP, {streams} stream{"s" * (streams > 1)}'
+        got = {'ours': [], 'Go': []}
+        cpu = {'ours': [], 'Go': []}
+        sticks = []
+        with l.Lab(self.args.build) as lab:
+            relays = {'ours': lab.our_relay(), 'Go': lab.derper(self.derper)}
+            source = Source()
+            total = {'ours': self.args.bytes, 'Go': self.args.bytes // 8}
+            for n in range(self.args.rounds):
+                sticks.append(yardstick(lab.build, GIB))
+                for name in got:
+                    pair = Pair(lab, name, self.programs(lab, name),
+                                relays[name], source, f't{name}{n}')
+                    pair.open()
+                    fetch(pair.address, streams, 4 * CHUNK)  # warm up
+                    meter = Meter(pair.roots())
+                    seconds = fetch(pair.address, streams, total[name])
+                    used = meter.stop()
+                    pair.close()
+                    got[name].append(total[name] * 8 / seconds / 1e9)
+                    cpu[name].append({k: v / (total[name] / GIB)
+                                      for k, v in used.items()})
+        self.raw[lane] = {'gbps': got, 'cpu_per_gib': cpu, 'yardstick': sticks}
+        value = {k: {'value': statistics.median(v), 'spread': spread(v)}
+                 for k, v in got.items()}
+        stick = statistics.median(s['gbps'] for s in sticks)
+        self.row(lane, 'Gb/s', value['ours'], value['Go'], '>= 8x Go',
+                 value['ours']['value'] >= 8 * value['Go']['value'],
+                 of_yardstick=value['ours']['value'] / stick,
+                 go_of_yardstick=value['Go']['value'] / stick,
+                 yardstick_gbps=stick)
+        ends = {k: {'value': statistics.median(
+            c['sharer'] + c['opener'] for c in v)} for k, v in cpu.items()}
+        self.row(f'{lane}, CPU of both ends', 'CPU-s/GiB', ends['ours'],
+                 ends['Go'], '<= 1/8 of Go',
+                 ends['ours']['value'] <= ends['Go']['value'] / 8)
+        relay = {k: {'value': statistics.median(c['relay'] for c in v)}
+                 for k, v in cpu.items()}
+        self.row(f'{lane}, CPU of the relay', 'CPU-s/GiB', relay['ours'],
+                 relay['Go'], '<= derper',
+                 relay['ours']['value'] <= relay['Go']['value'])
+
+    def memory(self):
+        with l.Lab(self.args.build) as lab:
+            relay = lab.our_relay()
+            echo = Echo()
+            pair = Pair(lab, 'ours', self.programs(lab, 'ours'), relay, echo,
+                        'm')
+            pair.open()
+            time.sleep(2)
+            table = processes()
+            dirty = {}
+            for root in daemons_of(pair.env_a) + daemons_of(pair.env_b):
+                for pid in family(root, table):
+                    name = table[pid][1]
+                    dirty.setdefault(name, []).append(private_dirty(pid))
+            pair.close()
+        self.raw['private dirty KiB'] = dirty
+        for name, limit in (('derptund', 4), ('derptun-gate', 1),
+                            ('derptun-session', 2)):
+            values = dirty.get(name) or dirty.get(name[:15])
+            if not values:
+                raise AssertionError(f'no process {name}: {dirty}')
+            value = max(values) / 1024
+            self.row(f'Private_Dirty of {name}, idle', 'MiB', {'value': value},
+                     None, f'<= {limit} MiB', value <= limit)
+
+    def run(self):
+        for lane in self.args.lanes.split(','):
+            print(f'measuring {lane} ...', file=sys.stderr, flush=True)
+            if lane == 'first-byte':
+                self.first_byte()
+            elif lane == 'memory':
+                self.memory()
+            else:
+                self.throughput(int(lane.split('-')[1]))
+
+    def table(self):
+        print(f'{"lane":44} {"ours":>9} {"+-%":>5} {"Go":>9} {"+-%":>5} '
+              f'{"ratio":>7}  {"unit":10} {"goal":18} verdict')
+        for r in self.rows:
+            go = f'{r["go"]:9.2f}' if r['go'] is not None else f'{"-":>9}'
+            ratio = f'{r["ratio"]:7.2f}' if r['ratio'] else f'{"-":>7}'
+            print(f'{r["lane"]:44} {r["ours"]:9.2f} '
+                  f'{percent(r["ours_spread_percent"])} {go} '
+                  f'{percent(r["go_spread_percent"])} {ratio}  '
+                  f'{r["unit"]:10} {r["goal"]:18} {r["verdict"]}')
+        for r in self.rows:
+            if 'of_yardstick' in r:
+                print(f'{r["lane"]}: ours {r["of_yardstick"]:.3f}, '
+                      f'Go {r["go_of_yardstick"]:.3f} of the yardstick '
+                      f'({r["yardstick_gbps"]:.1f} Gb/s)')
+            if 'ours_median' in r:
+                print(f'{r["lane"]}: medians {r["ours_median"]:.1f} and '
+                      f'{r["go_median"]:.1f} ms, {r["runs"]} runs each')
+
+
+def percent(v):
+    return f'{v:5.1f}' if v is not None else f'{"-":>5}'
+
+
+def private_dirty(pid):
+    with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as f:
+        for line in f:
+            if line.startswith('Private_Dirty:'):
+                return int(line.split()[1])
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('build')
+    parser.add_argument('--lanes', default='first-byte,relay-1,relay-4,memory')
+    parser.add_argument('--runs', type=int, default=200)
+    parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--bytes', type=int, default=GIB)
+    parser.add_argument('--json')
+    args = parser.parse_args()
+    try:
+        peers, derper = l.find_peers(), l.find_derper()
+        l.enter_namespace()
+    except l.Skip as e:
+        print(f'cannot measure: {e}', file=sys.stderr)
+        return 77
+    bench = Bench(args, peers, derper)
+    bench.run()
+    bench.table()
+    if args.json:
+        pathlib.Path(args.json).write_text(json.dumps({
+            'date': time.strftime('%Y-%m-%d'), 'kernel': platform.release(),
+            'cores': os.cpu_count(), 'rows': bench.rows, 'raw': bench.raw},
+            indent=1) + '\n', encoding='utf-8')
+    return 0
+
+
+sys.exit(main())
