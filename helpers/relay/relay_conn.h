@@ -23,6 +23,11 @@
 /* A receiver that took nothing for this long is cut off. */
 #define RELAY_CONN_STALL_US (2 * MONO_SEC)
 
+/* Bytes asked for in one read until a peer turns out to be busy. */
+#define RELAY_CONN_READ_IDLE ((size_t)8 * 1024)
+/* Plain HTTP: bytes handed to the socket ahead, passed by one frame at most. */
+#define RELAY_CONN_MAX_OUTPUT ((size_t)256 * 1024)
+
 enum relay_conn_mode {
 	RELAY_CONN_OPEN,   /* reading and writing */
 	RELAY_CONN_FINISH, /* writes what is queued, ignores what comes */
@@ -102,6 +107,9 @@ void relay_conn_put_packet(struct relay_conn *c, const struct key32 *src,
 int relay_conn_put_control(
     struct relay_conn *c, const void *p, size_t len, struct mono now);
 
+/** relay_conn_mark_dirty(): flush this one at the turn's end. */
+void relay_conn_mark_dirty(struct relay_conn *c);
+
 /** relay_conn_is_control_empty(): has all of that been written? */
 bool relay_conn_is_control_empty(const struct relay_conn *c);
 
@@ -113,5 +121,8 @@ void relay_conn_kill(struct relay_conn *c);
 
 /** relay_conn_turn_end(): write what was queued and free what was killed. */
 void relay_conn_turn_end(struct relay *relay, struct mono now);
+
+/** relay_conn_kill_all(): close and free every connection now. */
+void relay_conn_kill_all(struct relay *relay, struct mono now);
 
 #endif

@@ -115,6 +115,7 @@ relay_files_write(
 static _Noreturn void
 clean_up(int guard, const char *dir, const char *path)
 {
+	ssize_t n;
 	char byte;
 
 	/* A terminal's Ctrl-C reaches the whole group. */
@@ -124,8 +125,9 @@ clean_up(int guard, const char *dir, const char *path)
 	(void)signal(SIGQUIT, SIG_IGN);
 	if (dup2(guard, 0) == 0)
 		fd_close_from(1);
-	while (read(0, &byte, 1) < 0 && errno == EINTR)
-		continue;
+	do {
+		n = read(0, &byte, 1);
+	} while (n < 0 && errno == EINTR);
 	(void)unlink(path);
 	(void)rmdir(dir);
 	_exit(0);

@@ -242,15 +242,12 @@ static void
 stop(struct process *p)
 {
 	struct relay *relay = &p->relay;
-	struct relay_conn *c;
 
 	for (size_t i = 0; i < RELAY_ACCEPT_MAX_SOCKETS; i++) {
 		relay_accept_free(p->accepts[i]);
 		relay_stun_free(p->stuns[i]);
 	}
-	TAILQ_FOREACH(c, &relay->all, in_all)
-		relay_conn_kill(c);
-	relay_conn_turn_end(relay, mono_now());
+	relay_conn_kill_all(relay, mono_now());
 	for (size_t i = 0; i < 3; i++) {
 		if (p->signals[i] != NULL)
 			loop_signal_free(p->signals[i]);

@@ -62,11 +62,13 @@ keep_source(struct msghdr *msg)
 
 /* Answer the request in @d of @len bytes, if it is one. */
 static void
-answer(struct relay_stun *s, struct datagram *d, struct msghdr *msg, size_t len)
+answer(struct relay_stun *s, struct datagram *d, const struct msghdr *request,
+    size_t len)
 {
 	struct relay_stats *stats = &s->relay->stats;
 	uint8_t out[STUN_MAX_RESPONSE_LEN];
 	struct iovec iov = { .iov_base = out };
+	struct msghdr reply = *request; /* same peer, same local address */
 	struct addr from;
 	struct stun_tx tx;
 
@@ -81,10 +83,10 @@ answer(struct relay_stun *s, struct datagram *d, struct msghdr *msg, size_t len)
 	else
 		stats->stun_ipv6++;
 	iov.iov_len = stun_write_response(out, &tx, &from);
-	keep_source(msg);
-	msg->msg_iov = &iov;
-	msg->msg_flags = 0;
-	if (sendmsg(s->fd, msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	reply.msg_iov = &iov;
+	reply.msg_flags = 0;
+	keep_source(&reply);
+	if (sendmsg(s->fd, &reply, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		stats->stun[RELAY_STATS_STUN_WRITE_ERROR]++;
 	else
 		stats->stun[RELAY_STATS_STUN_SUCCESS]++;
