@@ -222,7 +222,7 @@ worker_main(const struct worker_params *p)
 	(void)signal(SIGPIPE, SIG_IGN);
 	log_init(p->name, LOG_LEVEL_INFO);
 	log_set_sink(log_to_daemon, &w);
-	if (secret_init() != 0)
+	if (secret_init() != 0 || secret_lock_process() != 0)
 		return EXIT_WORKER_MEMORY;
 	status = live(&w);
 	if (w.control != NULL)
