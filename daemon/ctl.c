@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation
+ *
+ * A connection is told `hello`, then sends requests, each answered at once or
+ * later (ctl_call), and responses to our `dial`.  A line that is no JSON-RPC is
+ * answered with an error and ends the connection, because what follows cannot
+ * be trusted to be framed; wrong methods and parameters only get their error.
+ * A connection that does not read its events or answers is dropped.
+ *
+ * When it goes, its objects end (daemon_owner_gone()), its dials fail, and late
+ * answers to it are forgotten.
+ */
+#include "daemon/ctl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/ctl_methods.h"
+#include "daemon/daemon.h"
+#include "daemon/session_worker.h"
+#include "lib/err.h"
+#include "lib/fd.h"
+#include "lib/linechan.h"
+#include "lib/log.h"
+#include "lib/queue.h"
+#include "proto/rpc/rpc.h"
+
+/* Dials of one connection: all its sessions together. */
+#define CTL_MAX_ASKS 256
+/* How long the error of a broken line may take to leave. */
+#define CTL_LINGER_US (1 * MONO_SEC)
+/* Connections taken in one turn. */
+#define CTL_MAX_ACCEPT 16
+
+/* One `dial` under way.  Owner: its connection. */
+struct ctl_ask {
+	LIST_ENTRY(ctl_ask) entry;
+	int64_t id;
+	uint32_t session;
+	uint32_t connection;
+	struct mono deadline;
+};
+
+/* Owner: the list of ctl. */
+struct ctl_conn {
+	LIST_ENTRY(ctl_conn) entry;
+	struct ctl *ctl;
+	uint32_t id;
+	uid_t uid;
+	pid_t pid;
+	struct linechan *line;
+	unsigned late; /* requests not answered yet */
+	bool subscribed;
+	uint32_t subscribed_to; /* session, or 0: all */
+	bool closing;
+	int64_t last_ask;
+	size_t n_asks;
+	LIST_HEAD(, ctl_ask) asks;
+};
+
+struct ctl {
+	struct daemon *daemon;
+	int listen_fd;
+	struct loop_io *io;
+	struct loop_timer *dial_timer;
+	uint32_t last_id;
+	size_t count;
+	LIST_HEAD(, ctl_conn) conns;
+};
+
+static struct ctl_conn *
+find(struct ctl *c, uint32_t id)
+{
+	struct ctl_conn *k;
+
+	LIST_FOREACH(k, &c->conns, entry)
+		if (k->id == id)
+			return k;
+	return NULL;
+}
+
+static void
+drop(struct ctl_conn *k)
+{
+	struct ctl *c = k->ctl;
+	struct ctl_ask *a;
+	uint32_t id = k->id;
+
+	LIST_REMOVE(k, entry);
+	c->count--;
+	while ((a = LIST_FIRST(&k->asks)) != NULL) {
+		LIST_REMOVE(a, entry);
+		session_worker_dialed(
+		    c->daemon, a->session, a->connection, -DT_ERR_CLOSED, -1);
+		free(a);
+	}
+	linechan_free(k->line);
+	free(k);
+	log_debug("ctl", "connection closed conn=%u", id);
+	daemon_owner_gone(c->daemon, id);
+}
+
+/* A connection that does not read is shut from our side, in its own turn. */
+static void
+give_up(struct ctl_conn *k, const char *why)
+{
+	if (k->closing)
+		return;
+	k->closing = true;
+	log_info("ctl", "dropping a connection: %s conn=%u uid=%u", why, k->id,
+	    (unsigned)k->uid);
+	linechan_close_when_sent(k->line, 0);
+}
+
+/* Sends and frees @line, which may be NULL (no memory, or too long). */
+static void
+put_line(struct ctl_conn *k, char *line, size_t len)
+{
+	if (line == NULL)
+		give_up(k, "an answer does not fit a line");
+	else if (!k->closing && linechan_send(k->line, line, len, NULL, 0) < 0)
+		give_up(k, "it does not read");
+	if (line != NULL)
+		secret_wipe(line, len);
+	free(line);
+}
+
+static void
+put_error(struct ctl_conn *k, json_t *id, int code, int r, const char *message)
+{
+	json_t *data = r != 0 ? json_pack("{s:s}", "name", err_name(r)) : NULL;
+	size_t len = 0;
+	char *line = rpc_error(id, code, message, data, &len);
+
+	put_line(k, line, len);
+}
+
+/* The connection of a late answer, or NULL if it is gone. */
+static struct ctl_conn *
+take_call(struct ctl *c, struct ctl_call *call)
+{
+	struct ctl_conn *k = call->id != NULL ? find(c, call->conn) : NULL;
+
+	if (k != NULL && k->late > 0)
+		k->late--;
+	return k;
+}
+
+void
+ctl_forget(struct ctl_call *call)
+{
+	json_decref(call->id);
+	call->id = NULL;
+}
+
+void
+ctl_answer(struct ctl *c, struct ctl_call *call, json_t *result)
+{
+	struct ctl_conn *k = take_call(c, call);
+	size_t len = 0;
+	char *line;
+
+	if (k != NULL) {
+		line = rpc_response(call->id, result, 0, &len);
+		put_line(k, line, len);
+	} else
+		json_decref(result);
+	ctl_forget(call);
+}
+
+void
+ctl_refuse(
+    struct ctl *c, struct ctl_call *call, int code, int r, const char *message)
+{
+	struct ctl_conn *k = take_call(c, call);
+
+	if (k != NULL)
+		put_error(k, call->id, code, r, message);
+	ctl_forget(call);
+}
+
+static bool
+wants(const struct ctl_conn *k, uint32_t owner, uint32_t session)
+{
+	if (k->closing)
+		return false;
+	if (k->id == owner)
+		return true;
+	return k->subscribed &&
+	       (k->subscribed_to == 0 || k->subscribed_to == session);
+}
+
+void
+ctl_event(struct ctl *c, uint32_t owner, uint32_t session, json_t *params)
+{
+	struct ctl_conn *k, *next;
+	size_t len = 0;
+	char *line = NULL;
+
+	LIST_FOREACH_SAFE(k, &c->conns, entry, next) {
+		if (!wants(k, owner, session))
+			continue;
+		if (line == NULL)
+			line = rpc_notification(
+			    "event", json_incref(params), &len);
+		if (line == NULL)
+			break; /* no memory: nobody hears of it */
+		if (linechan_send(k->line, line, len, NULL, 0) < 0)
+			give_up(k, "it does not read its events");
+	}
+	free(line);
+	json_decref(params);
+}
+
+/* The earliest deadline of all dials decides; there are few. */
+static void
+arm_dials(struct ctl *c)
+{
+	struct mono at = MONO_NEVER;
+	const struct ctl_conn *k;
+	const struct ctl_ask *a;
+
+	LIST_FOREACH(k, &c->conns, entry)
+		LIST_FOREACH(a, &k->asks, entry)
+			at = mono_min(at, a->deadline);
+	loop_timer_at(c->dial_timer, at);
+}
+
+static void
+end_ask(struct ctl_conn *k, struct ctl_ask *a, int r, int fd)
+{
+	uint32_t session = a->session, connection = a->connection;
+
+	LIST_REMOVE(a, entry);
+	k->n_asks--;
+	free(a);
+	session_worker_dialed(k->ctl->daemon, session, connection, r, fd);
+}
+
+static void
+on_dial_timer(void *arg, struct mono now)
+{
+	struct ctl *c = arg;
+	struct ctl_conn *k, *next;
+	struct ctl_ask *a, *next_ask;
+
+	LIST_FOREACH_SAFE(k, &c->conns, entry, next)
+		LIST_FOREACH_SAFE(a, &k->asks, entry, next_ask)
+			if (!mono_before(now, a->deadline))
+				end_ask(k, a, -DT_ERR_TIMEOUT, -1);
+	arm_dials(c);
+}
+
+int
+ctl_dial(struct ctl *c, uint32_t owner, uint32_t endpoint, uint32_t session,
+    uint32_t connection)
+{
+	struct ctl_conn *k = find(c, owner);
+	struct ctl_ask *a;
+	size_t len = 0;
+	char *line;
+
+	if (k == NULL || k->closing)
+		return -DT_ERR_CLOSED;
+	if (k->n_asks >= CTL_MAX_ASKS)
+		return -DT_ERR_FULL;
+	a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return -ENOMEM;
+	a->id = ++k->last_ask;
+	a->session = session;
+	a->connection = connection;
+	a->deadline = mono_add(loop_now(c->daemon->loop), CTL_DIAL_US);
+	LIST_INSERT_HEAD(&k->asks, a, entry);
+	k->n_asks++;
+	line = rpc_request(a->id, "dial",
+	    json_pack("{s:I,s:I,s:I}", "endpoint", (json_int_t)endpoint,
+		"session", (json_int_t)session, "connection",
+		(json_int_t)connection),
+	    0, &len);
+	put_line(k, line, len);
+	arm_dials(c);
+	return 0;
+}
+
+/* What an error response to `dial` says, as one of our numbers. */
+static int
+dial_error(const json_t *error)
+{
+	const char *name = json_string_value(
+	    json_object_get(json_object_get(error, "data"), "name"));
+	static const int known[] = { -DT_ERR_RESOLVE, -DT_ERR_TIMEOUT,
+		-DT_ERR_LIMIT, -ECONNREFUSED, -ENETUNREACH, -EHOSTUNREACH,
+		-ETIMEDOUT };
+
+	for (size_t i = 0; name != NULL && i < sizeof(known) / sizeof(known[0]);
+	     i++)
+		if (strcmp(name, err_name(known[i])) == 0)
+			return known[i];
+	return -DT_ERR_BACKEND_REFUSED;
+}
+
+/* A backend must be a stream socket; it becomes the worker's alone. */
+static int
+check_backend(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0)
+		return -errno;
+	if (type != SOCK_STREAM)
+		return -EPROTOTYPE;
+	return fd_set_nonblock(fd);
+}
+
+static void
+on_response(
+    struct ctl_conn *k, const struct rpc_message *m, int *fds, size_t n_fds)
+{
+	struct ctl_ask *a;
+	int r = 0;
+
+	LIST_FOREACH(a, &k->asks, entry)
+		if (json_is_integer(m->id) &&
+		    json_integer_value(m->id) == a->id)
+			break;
+	if (a == NULL)
+		return; /* too late, or invented */
+	if (m->error != NULL)
+		r = dial_error(m->error);
+	else if (n_fds != 1)
+		r = -DT_ERR_BACKEND_REFUSED;
+	else
+		r = check_backend(fds[0]);
+	end_ask(k, a, r, r == 0 ? fds[0] : -1);
+	if (r == 0)
+		fds[0] = -1; /* transferred */
+	arm_dials(k->ctl);
+}
+
+static void
+answer(struct ctl_conn *k, struct ctl_request *q)
+{
+	size_t len = 0;
+	char *line;
+
+	if (q->late)
+		return;
+	if (q->code != 0) {
+		json_decref(q->result);
+		put_error(k, q->id, q->code, q->error, q->message);
+		return;
+	}
+	line = rpc_response(q->id, q->result, 0, &len);
+	if (line == NULL)
+		put_error(k, q->id, RPC_INTERNAL, -DT_ERR_TOO_LONG,
+		    "the answer does not fit a line");
+	else
+		put_line(k, line, len);
+}
+
+static void
+on_request(
+    struct ctl_conn *k, const struct rpc_message *m, int *fds, size_t n_fds)
+{
+	struct daemon *d = k->ctl->daemon;
+	struct ctl_request q = {
+		.daemon = d,
+		.conn = k->id,
+		.uid = k->uid,
+		.is_owner = k->uid == 0 || k->uid == d->uid,
+		.id = m->id,
+		.params = m->params,
+		.fds = fds,
+		.n_fds = n_fds,
+	};
+	const char *why = "";
+	enum rpc_method method;
+	int r = rpc_check(m, &method, &why);
+
+	if (r < 0) {
+		put_error(k, m->id, r, 0, why);
+		return;
+	}
+	if (!ctl_methods_may(&q, method)) {
+		put_error(
+		    k, m->id, RPC_FORBIDDEN, 0, "this user may not do that");
+		return;
+	}
+	if (k->late >= CTL_MAX_LATE) {
+		put_error(k, m->id, RPC_BUSY, 0, "too many open requests");
+		return;
+	}
+	k->late++; /* a late answer may come before this returns */
+	ctl_methods_run(&q, method);
+	if (!q.late)
+		k->late--;
+	if (q.subscribe) {
+		k->subscribed = true;
+		k->subscribed_to = q.subscribe_session;
+	}
+	answer(k, &q);
+}
+
+static void
+handle(struct ctl_conn *k, const struct rpc_message *m)
+{
+	int fds[FD_MAX_PASSED] = { -1, -1, -1, -1 };
+
+	if (m->fds > FD_MAX_PASSED ||
+	    linechan_take_fds(k->line, m->fds, fds) < 0) {
+		put_error(k, m->id, RPC_INVALID_REQUEST, 0,
+		    "the line lacks descriptors");
+		linechan_close_when_sent(k->line, CTL_LINGER_US);
+		return;
+	}
+	if (m->kind == RPC_REQUEST)
+		on_request(k, m, fds, m->fds);
+	else if (m->kind == RPC_RESPONSE)
+		on_response(k, m, fds, m->fds);
+	/* Notifications from callers mean nothing to us. */
+	for (size_t i = 0; i < FD_MAX_PASSED; i++)
+		fd_close(&fds[i]);
+}
+
+static void
+on_line(void *arg, const char *text, size_t len, struct mono now)
+{
+	struct ctl_conn *k = arg;
+	struct rpc_message m;
+	int code = RPC_PARSE_ERROR;
+
+	(void)now;
+	if (k->closing)
+		return;
+	if (rpc_parse(text, len, &m, &code) < 0) {
+		put_error(k, NULL, code, 0,
+		    code == RPC_PARSE_ERROR ? "not a JSON text"
+					    : "not a JSON-RPC 2.0 message");
+		k->closing = true;
+		linechan_close_when_sent(k->line, CTL_LINGER_US);
+		return;
+	}
+	handle(k, &m);
+	rpc_fini(&m);
+}
+
+static void
+on_closed(void *arg, int r)
+{
+	struct ctl_conn *k = arg;
+	size_t len = 0;
+	char *line;
+
+	if (r == -DT_ERR_TOO_LONG) {
+		/* One try to say why: the channel sends nothing any more. */
+		line = rpc_error(NULL, RPC_INVALID_REQUEST,
+		    "a line has at most 65536 bytes", NULL, &len);
+		if (line != NULL) {
+			line[len] = '\n'; /* instead of the terminator */
+			(void)fd_send(
+			    linechan_fd(k->line), line, len + 1, NULL, 0);
+		}
+		free(line);
+	}
+	drop(k);
+}
+
+static void
+say_hello(struct ctl_conn *k)
+{
+	const struct daemon *d = k->ctl->daemon;
+	size_t len = 0;
+	char *line = rpc_notification("hello",
+	    json_pack("{s:i,s:s,s:i,s:I,s:I,s:b}", "protocol", RPC_PROTOCOL,
+		"version", DERPTUND_VERSION, "pid", (int)getpid(), "uid",
+		(json_int_t)d->uid, "netns", (json_int_t)d->netns, "system",
+		(int)d->config->system),
+	    &len);
+
+	put_line(k, line, len);
+}
+
+static bool
+has_room(const struct ctl *c, uid_t uid)
+{
+	const struct ctl_conn *k;
+	size_t n = 0;
+
+	if (c->count >= CTL_MAX_CONNECTIONS)
+		return false;
+	if (uid == 0 || uid == c->daemon->uid)
+		return true;
+	LIST_FOREACH(k, &c->conns, entry)
+		if (k->uid == uid)
+			n++;
+	return n < CTL_MAX_PER_UID;
+}
+
+/* Takes @fd. */
+static void
+add(struct ctl *c, int fd)
+{
+	struct linechan_params p = {
+		.loop = c->daemon->loop,
+		.fd = fd,
+		.max_line = RPC_MAX_LINE,
+		.max_queued = CTL_MAX_QUEUED,
+		.on_line = on_line,
+		.on_closed = on_closed,
+	};
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	struct ctl_conn *k;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0 ||
+	    !has_room(c, cred.uid)) {
+		log_warn("ctl", "refused a connection: too many");
+		fd_close(&fd);
+		return;
+	}
+	k = calloc(1, sizeof(*k));
+	p.arg = k;
+	if (k != NULL)
+		k->line = linechan_new(&p);
+	if (k == NULL || k->line == NULL) {
+		free(k);
+		fd_close(&fd);
+		return;
+	}
+	k->ctl = c;
+	k->id = ++c->last_id;
+	k->uid = cred.uid;
+	k->pid = cred.pid;
+	LIST_INIT(&k->asks);
+	LIST_INSERT_HEAD(&c->conns, k, entry);
+	c->count++;
+	log_debug("ctl", "connection conn=%u uid=%u pid=%d", k->id,
+	    (unsigned)k->uid, (int)k->pid);
+	say_hello(k);
+}
+
+static void
+accept_some(struct ctl *c)
+{
+	for (int i = 0; i < CTL_MAX_ACCEPT; i++) {
+		int fd = accept4(
+		    c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0)
+			return; /* nothing there, or out of descriptors */
+		add(c, fd);
+	}
+}
+
+static void
+on_listen(void *arg, unsigned events, struct mono now)
+{
+	(void)events;
+	(void)now;
+	accept_some(arg);
+}
+
+size_t
+ctl_accept_last(struct ctl *c)
+{
+	accept_some(c);
+	return c->count;
+}
+
+size_t
+ctl_count(const struct ctl *c)
+{
+	return c->count;
+}
+
+struct ctl *
+ctl_new(struct daemon *d, int listen_fd)
+{
+	struct ctl *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->daemon = d;
+	c->listen_fd = listen_fd;
+	LIST_INIT(&c->conns);
+	c->io = loop_io_new(d->loop, listen_fd, on_listen, c);
+	c->dial_timer = loop_timer_new(d->loop, on_dial_timer, c);
+	if (c->io == NULL || c->dial_timer == NULL) {
+		loop_io_free(c->io);
+		loop_timer_free(c->dial_timer);
+		free(c);
+		return NULL;
+	}
+	loop_io_set(c->io, LOOP_READ);
+	return c;
+}
+
+void
+ctl_free(struct ctl *c)
+{
+	struct ctl_conn *k;
+
+	if (c == NULL)
+		return;
+	while ((k = LIST_FIRST(&c->conns)) != NULL)
+		drop(k);
+	loop_io_free(c->io);
+	loop_timer_free(c->dial_timer);
+	free(c);
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation
+ *
+ * One attempt: fresh relay key, relay of the token, link, worker, claim.  A
+ * fresh key each time, so that packets of the last attempt cannot be taken for
+ * this one's and the listener sees a stranger.
+ *
+ * The relay: until a session was ready once, an attempt that reaches no relay
+ * ends the session (SESSION_RELAY_US or _ATTEMPTS, or an error that will not go
+ * away); afterwards the link keeps trying for as long as the user wants.
+ *
+ * After a loss: connect ends, except while it is being refused as "already
+ * claimed", when nothing was sent yet.  open claims again with backoff, except
+ * after a share's clean end and after other refusals.  The listening socket is
+ * kept all the while.
+ */
+#include "daemon/session_claim.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/daemon.h"
+#include "daemon/event.h"
+#include "daemon/relay_map.h"
+#include "daemon/session_worker.h"
+#include "lib/err.h"
+#include "lib/fd.h"
+#include "lib/log.h"
+#include "proto/rendezvous/session_keys.h"
+
+/* What a listener says while another claimer has the slot. */
+static const char text_claimed[] = "session already claimed";
+
+static void
+fill_boot(const struct session *s, struct ipc_boot_session *b)
+{
+	const struct session_claim *c = &s->claim;
+
+	b->kind = c->kind;
+	b->listener = false;
+	b->force_relay = s->force_relay;
+	b->verbose = s->daemon->config->verbose;
+	b->one_stream = s->role == SESSION_CONNECT;
+	/* Ours is valid: it was generated. */
+	(void)secret_curve_public(&b->own_derp, &s->own_private);
+	b->peer_derp = c->peer_derp;
+	b->peer_quic = c->peer_quic;
+	b->session_id = c->session_id;
+	session_keys_envelope(&b->envelope_key, &c->bearer, &c->session_id);
+	session_keys_disco(&b->disco_key, &c->bearer, &c->session_id,
+	    &b->own_derp, &c->peer_derp);
+	b->token_version = c->token_version;
+	b->capabilities = c->capabilities;
+	b->bearer = c->bearer;
+	b->client_id = c->client_id;
+	b->token_id = c->token_id;
+	b->client_expires_unix = c->expires_unix;
+	b->proof = c->proof;
+	memcpy(b->client_name, c->client_name, sizeof(b->client_name));
+}
+
+static void
+start_claiming(struct session *s)
+{
+	struct ipc_boot_session *b = calloc(1, sizeof(*b)); /* 34 KiB */
+	int r = -ENOMEM;
+
+	if (b != NULL) {
+		fill_boot(s, b);
+		r = session_worker_boot(s, b, -1);
+		secret_wipe(b, sizeof(*b));
+		free(b);
+	}
+	if (r < 0) {
+		session_finish(s, r, "cannot start a worker");
+		return;
+	}
+	loop_timer_at(s->timer, MONO_NEVER);
+	session_set_state(s, SESSION_CLAIMING);
+}
+
+static void
+relay_failed(struct session *s, const char *why)
+{
+	char text[400];
+
+	(void)snprintf(text, sizeof(text), "%s",
+	    why[0] != '\0' ? why : "relay did not answer in time");
+	session_finish(s, -DT_ERR_RELAY_UNREACHABLE, text);
+}
+
+static void
+on_link_state(void *arg, struct mono now)
+{
+	struct session *s = arg;
+	struct relay_link_info info;
+
+	relay_link_info(s->link, &info);
+	event_session(s, "relay-state", event_relay(&info));
+	if (s->state != SESSION_CONNECTING)
+		return;
+	if (info.state == RELAY_LINK_CONNECTED)
+		start_claiming(s);
+	else if (info.state == RELAY_LINK_WAITING && !s->was_ready &&
+		 !info.ever_connected &&
+		 (info.hopeless || info.failures >= SESSION_RELAY_ATTEMPTS ||
+		     mono_before(s->relay_deadline, now)))
+		relay_failed(s, info.error);
+}
+
+static void
+on_pressure(void *arg, bool high)
+{
+	struct session *s = arg;
+
+	if (s->worker != NULL)
+		worker_pause(s->worker, high);
+}
+
+static void
+connect_relay(struct session *s, const struct relay_target *t, size_t n)
+{
+	struct mono now = loop_now(s->daemon->loop);
+	int r;
+
+	s->watch.state = on_link_state;
+	s->watch.pressure = on_pressure;
+	s->watch.arg = s;
+	r = relay_link_get(s->daemon->relays, &s->own_private, s->params, t, n,
+	    &s->watch, &s->link);
+	if (r < 0) {
+		session_finish(s, r, "cannot use the relay");
+		return;
+	}
+	session_set_state(s, SESSION_CONNECTING);
+	s->relay_deadline = mono_add(now, SESSION_RELAY_US);
+	if (!s->was_ready)
+		loop_timer_at(s->timer, s->relay_deadline);
+}
+
+static void
+on_map(void *arg, int r, const struct derp_map *map, int64_t region,
+    const char *why)
+{
+	struct session *s = arg;
+	struct relay_target targets[RELAY_TARGET_MAX];
+	size_t n = 0;
+
+	s->query = NULL;
+	if (r == 0)
+		n = relay_target_from_map(
+		    targets, map, s->claim.region, s->params->pin, &region);
+	if (n > 0)
+		connect_relay(s, targets, n);
+	else
+		session_finish(s, -DT_ERR_RELAY_UNREACHABLE,
+		    r < 0 ? why : "no bootstrap DERP node available");
+}
+
+static void
+start_attempt(struct session *s)
+{
+	struct relay_target target;
+	struct key32 own_public;
+
+	secret_curve_keypair(&s->own_private, &own_public);
+	s->has_path = false;
+	session_set_state(s, SESSION_STARTING);
+	if (s->claim.has_route) {
+		relay_target_from_route(
+		    &target, &s->claim.route, s->params->pin);
+		connect_relay(s, &target, 1);
+		return;
+	}
+	s->query =
+	    relay_map_query_new(s->daemon->maps, s->params, false, on_map, s);
+	if (s->query == NULL)
+		session_finish(s, -ENOMEM, "");
+}
+
+static void
+on_timer(void *arg, struct mono now)
+{
+	struct session *s = arg;
+	struct relay_link_info info;
+
+	(void)now;
+	if (s->state == SESSION_CONNECTING) {
+		relay_link_info(s->link, &info);
+		relay_failed(s, info.error);
+	} else if (s->state == SESSION_STARTING ||
+		   s->state == SESSION_RECONNECTING)
+		start_attempt(s);
+}
+
+int
+session_claim_start(struct session *s)
+{
+	s->kind = s->claim.kind;
+	s->peer_derp = s->claim.peer_derp;
+	backoff_init(
+	    &s->backoff, SESSION_RETRY_US, SESSION_RETRY_MAX_US, false);
+	s->timer = loop_timer_new(s->daemon->loop, on_timer, s);
+	if (s->timer == NULL)
+		return -ENOMEM;
+	loop_timer_in(s->timer, 0);
+	return 0;
+}
+
+void
+session_claim_ready(struct session *s)
+{
+	int fds[2] = { s->stdio[0], s->stdio[1] };
+
+	backoff_reset(&s->backoff);
+	s->claimed_since.us = 0;
+	session_worker_give_listener(s);
+	if (s->role != SESSION_CONNECT || s->stream_given)
+		return;
+	s->stream_given = true;
+	s->stdio[0] = s->stdio[1] = -1; /* transferred */
+	(void)worker_send_fds(
+	    s->worker, IPC_STDIO, worker_next_seq(s->worker), fds, s->n_stdio);
+}
+
+static void
+try_again(struct session *s, int64_t delay_us, const char *why)
+{
+	session_leave_link(s);
+	s->has_path = false;
+	session_set_state(s, SESSION_RECONNECTING);
+	loop_timer_in(s->timer, delay_us);
+	log_info("session", "claiming again in %lld ms: %s session=%u",
+	    (long long)(delay_us / MONO_MS), why, s->id);
+	event_session(s, "reconnecting",
+	    json_pack("{s:I,s:s}", "delay_ms", (json_int_t)(delay_us / MONO_MS),
+		"reason", why));
+}
+
+/* Refused because somebody else, perhaps our own past, has the slot. */
+static void
+on_claimed(struct session *s)
+{
+	struct mono now = loop_now(s->daemon->loop);
+	bool patient = s->kind == IPC_KIND_DERPTUN || s->was_ready;
+
+	if (s->claimed_since.us == 0)
+		s->claimed_since = now;
+	if (patient && mono_diff(now, s->claimed_since) < SESSION_CLAIMED_US)
+		try_again(s, SESSION_CLAIMED_RETRY_US, text_claimed);
+	else if (s->kind == IPC_KIND_DERPTUN && s->role == SESSION_OPEN)
+		try_again(s, backoff_next(&s->backoff), text_claimed);
+	else
+		session_finish(s, -DT_ERR_PEER_REJECTED, text_claimed);
+}
+
+/* Errors that claiming again cannot mend, before anything ever worked. */
+static bool
+is_ours(int code)
+{
+	return code == -DT_ERR_IPC || code == -DT_ERR_WORKER_LOST ||
+	       code == -ENOMEM || code == -DT_ERR_INTERNAL;
+}
+
+void
+session_claim_lost(struct session *s, int code, const char *text)
+{
+	const char *why = text[0] != '\0' ? text : err_str(code);
+
+	if (code == -DT_ERR_PEER_REJECTED && !s->stream_given &&
+	    strcmp(text, text_claimed) == 0) {
+		on_claimed(s);
+		return;
+	}
+	if (s->role == SESSION_CONNECT || code == -DT_ERR_PEER_REJECTED ||
+	    (is_ours(code) && !s->was_ready) ||
+	    (code == 0 && s->kind == IPC_KIND_SHARE)) {
+		session_finish(s, code, text);
+		return;
+	}
+	if (code == 0)
+		why = "the server closed the tunnel";
+	try_again(s, backoff_next(&s->backoff), why);
+}

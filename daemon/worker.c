@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation
+ *
+ * A worker is BORN by fork and exec with its boot message already queued, RUNS
+ * from its BORN message on, and is STOPPING from the first of: STOP, ENDED, a
+ * violation, a deadline, EOF.  It is gone when the process was reaped and both
+ * channels were read to their end, because its last packets (a close of the
+ * QUIC connection) and last words still count.
+ *
+ * The owner hears of the end once, through gone().  An abandoned worker has no
+ * owner; the pool buries it.
+ *
+ * Packets towards workers are gathered in one buffer for all: they mostly come
+ * in runs for the same one.  A packet for another worker sends what is there.
+ */
+#include "daemon/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "daemon/worker_spawn.h"
+#include "lib/chan.h"
+#include "lib/err.h"
+#include "lib/fd.h"
+#include "lib/log.h"
+#include "lib/queue.h"
+#include "proto/ipc/exitcode.h"
+
+/* Kernel buffers of a packet channel: several batches. */
+#define WORKER_SOCKET_BUFFER (1024 * 1024)
+/* Control messages queued for one worker; boot messages are the largest. */
+#define WORKER_MAX_QUEUED ((size_t)256 * 1024)
+/* After the process was reaped, for reading what it left. */
+#define WORKER_DRAIN_US (200 * MONO_MS)
+#define WORKER_MAX_PATH 512
+
+/* Owner: the pool. */
+struct worker {
+	LIST_ENTRY(worker) entry;
+	struct worker_pool *pool;
+	struct worker_params p; /* boot is NULL after birth */
+	pid_t pid;              /* 0: reaped */
+	pid_t last_pid;         /* for the log, once reaped */
+	int wait_status;
+	struct chan *control;     /* NULL: closed */
+	struct chan *packets;     /* NULL: closed */
+	struct loop_timer *timer; /* birth, then kill, then drain */
+	uint32_t seq;
+	bool born;
+	bool stopping;
+	bool stop_sent;
+	bool abandoned;
+	bool has_reason; /* by ENDED or by our verdict; the first one counts */
+	struct ipc_reason reason;
+};
+
+struct worker_pool {
+	struct loop *loop;
+	struct loop_signal *sigchld;
+	LIST_HEAD(, worker) workers;
+	size_t count;
+	char dir[WORKER_MAX_PATH];
+	struct worker *batch_owner;
+	struct buf_writer batch;
+	uint8_t batch_bytes[IPC_MAX_BATCH];
+};
+
+static const char *
+role_name(enum ipc_role role)
+{
+	return role == IPC_ROLE_GATE ? "gate" : "session";
+}
+
+static void
+set_reason(struct worker *w, int code, const char *text)
+{
+	if (w->has_reason)
+		return;
+	w->has_reason = true;
+	w->reason.code = code;
+	(void)snprintf(w->reason.text, sizeof(w->reason.text), "%s", text);
+}
+
+static void
+bury(struct worker *w)
+{
+	struct worker_pool *pool = w->pool;
+
+	if (pool->batch_owner == w)
+		pool->batch_owner = NULL;
+	LIST_REMOVE(w, entry);
+	pool->count--;
+	loop_timer_free(w->timer);
+	chan_free(w->control);
+	chan_free(w->packets);
+	free(w);
+}
+
+/* Exit statuses in words, for a worker without last words of its own. */
+static void
+reason_from_status(struct worker *w)
+{
+	int s = w->wait_status;
+	char text[64];
+
+	if (w->has_reason)
+		return;
+	if (WIFEXITED(s) && WEXITSTATUS(s) == EXIT_WORKER_OK) {
+		set_reason(w, w->stopping ? 0 : -DT_ERR_WORKER_LOST,
+		    "worker ended without a word");
+		return;
+	}
+	if (WIFSIGNALED(s))
+		(void)snprintf(text, sizeof(text), "worker died of signal %d",
+		    WTERMSIG(s));
+	else if (WEXITSTATUS(s) == EXIT_WORKER_MEMORY)
+		(void)snprintf(text, sizeof(text), "worker ran out of memory");
+	else if (WEXITSTATUS(s) == EXIT_WORKER_SANDBOX)
+		(void)snprintf(
+		    text, sizeof(text), "worker could not confine itself");
+	else if (WEXITSTATUS(s) == WORKER_SPAWN_FAILED)
+		(void)snprintf(
+		    text, sizeof(text), "worker could not be started");
+	else
+		(void)snprintf(text, sizeof(text), "worker exited with %d",
+		    WEXITSTATUS(s));
+	if (!w->stop_sent)
+		log_err("worker", "%s session=%u role=%s pid=%d", text, w->p.id,
+		    role_name(w->p.role), (int)w->last_pid);
+	set_reason(w, w->stop_sent ? 0 : -DT_ERR_WORKER_LOST, text);
+}
+
+/* May free @w. */
+static void
+check_gone(struct worker *w, struct mono now)
+{
+	struct ipc_reason reason;
+
+	if (w->pid != 0 || w->control != NULL || w->packets != NULL)
+		return;
+	reason_from_status(w);
+	reason = w->reason;
+	if (w->abandoned) {
+		bury(w);
+		return;
+	}
+	w->abandoned = true; /* gone() is the last callback */
+	w->p.gone(w->p.arg, reason.code, reason.text, now);
+	bury(w);
+}
+
+static void
+begin_stop(struct worker *w, int64_t grace_us)
+{
+	if (w->stopping)
+		return;
+	w->stopping = true;
+	/* A paused channel would never be read to its end. */
+	if (w->packets != NULL)
+		chan_pause(w->packets, false);
+	loop_timer_in(w->timer, grace_us);
+}
+
+static void
+kill_now(struct worker *w)
+{
+	begin_stop(w, WORKER_GRACE_US);
+	if (w->pid > 0)
+		(void)kill(w->pid, SIGKILL); /* ours and not yet reaped */
+}
+
+void
+worker_kill(struct worker *w, const char *why)
+{
+	set_reason(w, -DT_ERR_IPC, why);
+	log_err("worker", "killing worker: %s session=%u role=%s pid=%d", why,
+	    w->p.id, role_name(w->p.role), (int)w->pid);
+	kill_now(w);
+}
+
+static void
+on_timer(void *arg, struct mono now)
+{
+	struct worker *w = arg;
+
+	if (w->pid == 0) { /* it left the channels to somebody: cut them */
+		chan_free(w->control);
+		w->control = NULL;
+		chan_free(w->packets);
+		w->packets = NULL;
+		check_gone(w, now);
+		return;
+	}
+	if (!w->born && !w->stopping)
+		set_reason(w, -DT_ERR_TIMEOUT, "worker did not start in time");
+	else if (!w->stop_sent)
+		set_reason(w, -DT_ERR_WORKER_LOST, "worker did not end");
+	log_warn("worker", "killing worker that %s session=%u role=%s pid=%d",
+	    w->born ? "does not end" : "was not born", w->p.id,
+	    role_name(w->p.role), (int)w->pid);
+	w->stopping = true;
+	if (w->packets != NULL)
+		chan_pause(w->packets, false);
+	(void)kill(w->pid, SIGKILL); /* not yet reaped, so still ours */
+}
+
+static int
+on_log(struct worker *w, struct buf_reader *body)
+{
+	struct ipc_log line;
+	int r = ipc_get_log(body, &line);
+	enum log_level level = LOG_LEVEL_INFO;
+
+	if (r < 0)
+		return r;
+	if (line.level == LOG_LEVEL_ERR)
+		level = LOG_LEVEL_ERR;
+	else if (line.level == LOG_LEVEL_WARN)
+		level = LOG_LEVEL_WARN;
+	else if (line.level == LOG_LEVEL_DEBUG)
+		level = LOG_LEVEL_DEBUG;
+	log_write(
+	    level, role_name(w->p.role), "session=%u %s", w->p.id, line.line);
+	return 0;
+}
+
+static int
+on_ended(struct worker *w, struct buf_reader *body)
+{
+	struct ipc_reason reason;
+	int r = ipc_get_reason(body, &reason);
+
+	if (r < 0)
+		return r;
+	if (reason.code > 0)
+		return -DT_ERR_IPC;
+	set_reason(w, reason.code, reason.text);
+	begin_stop(w, WORKER_GRACE_US);
+	return 0;
+}
+
+static int
+on_born(struct worker *w, struct mono now)
+{
+	if (w->born)
+		return -DT_ERR_IPC;
+	w->born = true;
+	if (w->stopping)
+		return 0;
+	loop_timer_at(w->timer, MONO_NEVER);
+	w->p.born(w->p.arg, now);
+	return 0;
+}
+
+static void
+on_control(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
+    struct mono now)
+{
+	struct worker *w = arg;
+	struct ipc_view view = { IPC_TO_DAEMON, w->p.role,
+		w->born ? IPC_STATE_RUNNING : IPC_STATE_BORN };
+	struct ipc_header h;
+	struct buf_reader body;
+	int r = ipc_parse(&view, msg, len, n_fds, &h, &body);
+
+	if (r == 0 && h.type == IPC_LOG)
+		r = on_log(w, &body);
+	else if (r == 0 && h.type == IPC_ENDED)
+		r = on_ended(w, &body);
+	else if (r == 0 && !w->abandoned && h.type == IPC_BORN)
+		r = on_born(w, now);
+	else if (r == 0 && !w->abandoned && h.type != IPC_BORN)
+		r = w->p.message(w->p.arg, &h, &body, fds, n_fds, now);
+	if (r != 0)
+		worker_kill(w, "it broke its message table");
+}
+
+static void
+on_control_closed(void *arg, int r)
+{
+	struct worker *w = arg;
+
+	(void)r; /* the exit status tells more */
+	chan_free(w->control);
+	w->control = NULL;
+	begin_stop(w, WORKER_GRACE_US);
+	check_gone(w, loop_now(w->pool->loop));
+}
+
+static void
+on_packets(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
+    struct mono now)
+{
+	struct worker *w = arg;
+	struct buf_reader r = buf_reader(msg, len);
+	const uint8_t *key = NULL, *p;
+	struct key32 dst;
+	size_t n;
+	int res = n_fds == 0 ? 1 : -DT_ERR_IPC;
+
+	(void)fds;
+	(void)now;
+	while (res == 1 && !w->abandoned) {
+		res = ipc_packet_next(
+		    &r, w->p.role == IPC_ROLE_GATE, &key, &p, &n);
+		if (res != 1)
+			break;
+		if (key != NULL)
+			memcpy(dst.b, key, sizeof(dst.b));
+		w->p.packet(w->p.arg, key != NULL ? &dst : NULL, p, n);
+	}
+	if (res < 0)
+		worker_kill(w, "it sent a malformed batch");
+}
+
+static void
+on_packets_closed(void *arg, int r)
+{
+	struct worker *w = arg;
+
+	(void)r;
+	chan_free(w->packets);
+	w->packets = NULL;
+	begin_stop(w, WORKER_GRACE_US);
+	check_gone(w, loop_now(w->pool->loop));
+}
+
+static void
+on_sigchld(void *arg, int signo, struct mono now)
+{
+	struct worker_pool *pool = arg;
+	struct worker *w;
+	int status;
+	pid_t pid;
+
+	(void)signo;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		LIST_FOREACH(w, &pool->workers, entry)
+			if (w->pid == pid)
+				break;
+		if (w == NULL)
+			continue;
+		w->wait_status = status;
+		w->last_pid = pid;
+		w->pid = 0;
+		begin_stop(w, WORKER_DRAIN_US);
+		loop_timer_in(w->timer, WORKER_DRAIN_US);
+		check_gone(w, now);
+	}
+}
+
+struct worker_pool *
+worker_pool_new(struct loop *loop, const char *dir)
+{
+	struct worker_pool *pool = calloc(1, sizeof(*pool));
+
+	if (pool == NULL)
+		return NULL;
+	pool->loop = loop;
+	LIST_INIT(&pool->workers);
+	(void)snprintf(pool->dir, sizeof(pool->dir), "%s", dir);
+	pool->sigchld = loop_signal_new(loop, SIGCHLD, on_sigchld, pool);
+	if (pool->sigchld == NULL) {
+		free(pool);
+		return NULL;
+	}
+	return pool;
+}
+
+void
+worker_pool_free(struct worker_pool *pool)
+{
+	struct worker *w, *next;
+
+	if (pool == NULL)
+		return;
+	LIST_FOREACH_SAFE(w, &pool->workers, entry, next) {
+		if (w->pid > 0)
+			(void)kill(w->pid, SIGKILL);
+		bury(w);
+	}
+	loop_signal_free(pool->sigchld);
+	free(pool);
+}
+
+/* Our ends of the channels; the descriptors are theirs on success. */
+static int
+make_channels(struct worker *w, int *control, int *packets)
+{
+	struct chan_params c = {
+		.loop = w->pool->loop,
+		.fd = *control,
+		.max_message = IPC_MAX_MESSAGE,
+		.max_queued = WORKER_MAX_QUEUED,
+		.full = CHAN_FULL_FAILS,
+		.on_message = on_control,
+		.on_closed = on_control_closed,
+		.arg = w,
+	};
+
+	w->control = chan_new(&c);
+	if (w->control == NULL)
+		return -ENOMEM;
+	*control = -1; /* transferred */
+	c.fd = *packets;
+	c.max_message = IPC_MAX_BATCH;
+	c.max_queued = WORKER_MAX_PACKETS;
+	c.full = w->p.role == IPC_ROLE_GATE ? CHAN_FULL_FAILS
+					    : CHAN_FULL_DROPS_OLDEST;
+	c.on_message = on_packets;
+	c.on_closed = on_packets_closed;
+	w->packets = chan_new(&c);
+	if (w->packets == NULL)
+		return -ENOMEM;
+	*packets = -1; /* transferred */
+	return 0;
+}
+
+static int
+start_process(struct worker *w, int control, int packets)
+{
+	char path[WORKER_MAX_PATH + 32], name[32];
+
+	(void)snprintf(name, sizeof(name), "derptun-%s", role_name(w->p.role));
+	(void)snprintf(path, sizeof(path), "%s/%s", w->pool->dir, name);
+	return worker_spawn(path, name, control, packets, &w->pid);
+}
+
+static int
+give_birth(struct worker *w, const struct worker_params *p)
+{
+	int control[2] = { -1, -1 }, packets[2] = { -1, -1 };
+	int r = fd_seqpacket_pair(&control[0], &control[1], 0);
+
+	if (r == 0)
+		r = fd_seqpacket_pair(
+		    &packets[0], &packets[1], WORKER_SOCKET_BUFFER);
+	if (r == 0)
+		r = make_channels(w, &control[0], &packets[0]);
+	if (r == 0)
+		r = start_process(w, control[1], packets[1]);
+	for (size_t i = 0; i < 2; i++) {
+		fd_close(&control[i]);
+		fd_close(&packets[i]);
+	}
+	if (r == 0) {
+		r = chan_send(w->control, p->boot, p->boot_len, &p->boot_fd,
+		    p->boot_fd >= 0 ? 1 : 0);
+		if (r < 0) {
+			(void)kill(w->pid, SIGKILL);
+			/* The caller still owns boot_fd; let the pool reap. */
+		}
+	}
+	return r;
+}
+
+int
+worker_new(struct worker_pool *pool, const struct worker_params *p,
+    struct worker **ret_worker)
+{
+	struct worker *w;
+	int r;
+
+	if (pool->count >= WORKER_MAX)
+		return -DT_ERR_LIMIT;
+	w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		return -ENOMEM;
+	w->pool = pool;
+	w->p = *p;
+	w->p.boot = NULL;
+	LIST_INSERT_HEAD(&pool->workers, w, entry);
+	pool->count++;
+	w->timer = loop_timer_new(pool->loop, on_timer, w);
+	r = w->timer != NULL ? give_birth(w, p) : -ENOMEM;
+	if (r == 0) {
+		loop_timer_in(w->timer, WORKER_BIRTH_US);
+		log_debug("worker", "started session=%u role=%s pid=%d",
+		    w->p.id, role_name(w->p.role), (int)w->pid);
+		*ret_worker = w;
+		return 0;
+	}
+	w->abandoned = true;
+	if (w->pid <= 0)
+		bury(w);
+	return r;
+}
+
+uint32_t
+worker_next_seq(struct worker *w)
+{
+	return ++w->seq;
+}
+
+static int
+post(struct worker *w, const struct buf_writer *msg, int *fds, size_t n_fds)
+{
+	int r = -DT_ERR_CLOSED;
+
+	if (msg->err == 0 && w->control != NULL)
+		r = chan_send(w->control, msg->p, msg->len, fds, n_fds);
+	if (r == 0)
+		return 0;
+	for (size_t i = 0; i < n_fds; i++)
+		fd_close(&fds[i]);
+	if (!w->stopping)
+		worker_kill(w, "it does not read its messages");
+	return r;
+}
+
+int
+worker_send(struct worker *w, enum ipc_type type, uint32_t seq,
+    const void *body, size_t len, int fd)
+{
+	uint8_t msg[IPC_HEADER_LEN + 512];
+	struct buf_writer bw = buf_writer(msg, sizeof(msg));
+	int r;
+
+	ipc_begin(&bw, type, w->p.id, seq);
+	if (len > 0)
+		buf_put_bytes(&bw, body, len);
+	r = post(w, &bw, &fd, fd >= 0 ? 1 : 0);
+	secret_wipe(msg, sizeof(msg));
+	return r;
+}
+
+int
+worker_send_fds(
+    struct worker *w, enum ipc_type type, uint32_t seq, int *fds, size_t n_fds)
+{
+	uint8_t msg[IPC_HEADER_LEN];
+	struct buf_writer bw = buf_writer(msg, sizeof(msg));
+
+	ipc_begin(&bw, type, w->p.id, seq);
+	return post(w, &bw, fds, n_fds);
+}
+
+static void
+flush_batch(struct worker_pool *pool)
+{
+	struct worker *w = pool->batch_owner;
+
+	pool->batch_owner = NULL;
+	if (w == NULL || w->packets == NULL || pool->batch.len == 0)
+		return;
+	/* A gate that is behind loses strangers' packets: they are resent. */
+	(void)chan_send(
+	    w->packets, pool->batch_bytes, pool->batch.len, NULL, 0);
+}
+
+static void
+start_batch(struct worker *w)
+{
+	flush_batch(w->pool);
+	w->pool->batch_owner = w;
+	w->pool->batch =
+	    buf_writer(w->pool->batch_bytes, sizeof(w->pool->batch_bytes));
+}
+
+void
+worker_packet(
+    struct worker *w, const struct key32 *key, const uint8_t *p, size_t len)
+{
+	const uint8_t *k = key != NULL ? key->b : NULL;
+
+	if (w->packets == NULL || len == 0)
+		return;
+	if (w->pool->batch_owner != w)
+		start_batch(w);
+	if (ipc_packet_put(&w->pool->batch, k, p, len) == 0)
+		return;
+	start_batch(w);
+	/* Fits an empty batch: relayed packets have at most 64 KiB. */
+	(void)ipc_packet_put(&w->pool->batch, k, p, len);
+}
+
+void
+worker_pool_flush(struct worker_pool *pool)
+{
+	flush_batch(pool);
+}
+
+void
+worker_pause(struct worker *w, bool paused)
+{
+	if (w->packets != NULL && !w->stopping)
+		chan_pause(w->packets, paused);
+}
+
+void
+worker_stop(struct worker *w, int code, const char *text)
+{
+	uint8_t body[256];
+	struct buf_writer bw = buf_writer(body, sizeof(body));
+
+	if (w->stop_sent || w->control == NULL)
+		return;
+	begin_stop(w, WORKER_GRACE_US);
+	w->stop_sent = true;
+	ipc_put_reason(&bw, code, text);
+	if (bw.err != 0) { /* longer than a STOP may be: the code will do */
+		bw = buf_writer(body, sizeof(body));
+		ipc_put_reason(&bw, code, "");
+	}
+	(void)worker_send(w, IPC_STOP, worker_next_seq(w), body, bw.len, -1);
+}
+
+void
+worker_abandon(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	worker_stop(w, 0, "abandoned");
+	w->abandoned = true;
+}
+
+bool
+worker_is_born(const struct worker *w)
+{
+	return w->born;
+}
+
+pid_t
+worker_pid(const struct worker *w)
+{
+	return w->pid;
+}
+
+size_t
+worker_dropped(const struct worker *w)
+{
+	return w->packets != NULL ? chan_dropped(w->packets) : 0;
+}
+
+size_t
+worker_pool_count(const struct worker_pool *pool)
+{
+	return pool->count;
+}
+
+void
+worker_pool_each(const struct worker_pool *pool,
+    void (*cb)(void *arg, enum ipc_role role, uint32_t id, pid_t pid),
+    void *arg)
+{
+	const struct worker *w;
+
+	LIST_FOREACH(w, &pool->workers, entry)
+		if (!w->abandoned && w->pid > 0)
+			cb(arg, w->p.role, w->p.id, w->pid);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Worker processes: birth, the two channels, the judgement of what they send,
+ * and death.  Knows no session and no endpoint.
+ */
+#ifndef DAEMON_WORKER_H
+#define DAEMON_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "lib/loop.h"
+#include "lib/secret.h"
+#include "proto/ipc/ipc.h"
+#include "proto/ipc/ipc_body.h"
+
+struct worker;
+struct worker_pool;
+
+/* From fork until BORN; a worker needs a few milliseconds. */
+#define WORKER_BIRTH_US (5 * MONO_SEC)
+/* From STOP until SIGKILL. */
+#define WORKER_GRACE_US (1 * MONO_SEC)
+/* Relayed packets waiting for a worker. */
+#define WORKER_MAX_PACKETS ((size_t)1024 * 1024)
+/* Workers at the same time: sessions and their gates. */
+#define WORKER_MAX 320
+
+struct worker_params {
+	enum ipc_role role;
+	uint32_t id; /* of the session or endpoint, for messages and logs */
+	const void *boot; /* the whole boot message; borrowed */
+	size_t boot_len;
+	int boot_fd; /* rides on it, or -1; moves to the worker on success */
+	/* Confined and ready. */
+	void (*born)(void *arg, struct mono now);
+	/*
+	 * A message that the table permits, except LOG, BORN and ENDED.  fds as
+	 * in chan.h.  Returns 0; anything else is a violation.
+	 */
+	int (*message)(void *arg, const struct ipc_header *h,
+	    struct buf_reader *body, int *fds, size_t n_fds, struct mono now);
+	/* A packet for the relay.  @key: destination from a gate, else NULL. */
+	void (*packet)(
+	    void *arg, const struct key32 *key, const uint8_t *p, size_t len);
+	/*
+	 * Reaped, and everything it wrote was read.  Called exactly once unless
+	 * worker_abandon() came first; the pointer is dead afterwards.
+	 * @code: 0 (clean, asked for) or negative; @text: static or borrowed.
+	 */
+	void (*gone)(void *arg, int code, const char *text, struct mono now);
+	void *arg;
+};
+
+/**
+ * worker_pool_new(): @dir holds derptun-gate and derptun-session; copied.
+ * Returns NULL when memory is out.
+ */
+struct worker_pool *worker_pool_new(struct loop *loop, const char *dir);
+/** worker_pool_free(): kills what is left and does not wait for it. */
+void worker_pool_free(struct worker_pool *pool);
+
+/** worker_new(): fork and exec.  Returns 0, -errno, -DT_ERR_LIMIT. */
+int worker_new(struct worker_pool *pool, const struct worker_params *p,
+    struct worker **ret_worker);
+
+/**
+ * worker_send(): a control message.
+ * @body: @len bytes as written by ipc_put_*().
+ * @fd: rides along, or -1; moves to the worker's channel (closed on failure).
+ *
+ * Returns 0 or a negative error, after which the worker is being killed.
+ */
+int worker_send(struct worker *w, enum ipc_type type, uint32_t seq,
+    const void *body, size_t len, int fd);
+/** worker_send_fds(): a message without body; as worker_send(). */
+int worker_send_fds(
+    struct worker *w, enum ipc_type type, uint32_t seq, int *fds, size_t n_fds);
+/** worker_next_seq(): number for a request of ours. */
+uint32_t worker_next_seq(struct worker *w);
+
+/**
+ * worker_packet(): a relayed packet for the worker, batched until
+ * worker_pool_flush(); dropped when it does not keep up.
+ * @key: sender, for gates; NULL for sessions.
+ */
+void worker_packet(
+    struct worker *w, const struct key32 *key, const uint8_t *p, size_t len);
+/** worker_pool_flush(): at the end of each turn. */
+void worker_pool_flush(struct worker_pool *pool);
+/** worker_pause(): stop reading its packets, for back-pressure. */
+void worker_pause(struct worker *w, bool paused);
+
+/** worker_stop(): ask it to end; gone() follows within WORKER_GRACE_US or so.
+ * May be called again. */
+void worker_stop(struct worker *w, int code, const char *text);
+/** worker_abandon(): worker_stop(), and no callback ever again.  NULL: fine. */
+void worker_abandon(struct worker *w);
+/** worker_kill(): a violation found by the owner; gone() follows. */
+void worker_kill(struct worker *w, const char *why);
+
+bool worker_is_born(const struct worker *w);
+pid_t worker_pid(const struct worker *w);
+/** worker_dropped(): packets that it did not take in time. */
+size_t worker_dropped(const struct worker *w);
+
+/** worker_pool_count(): processes not yet reaped. */
+size_t worker_pool_count(const struct worker_pool *pool);
+/** worker_pool_each(): visit all that have an owner. */
+void worker_pool_each(const struct worker_pool *pool,
+    void (*cb)(void *arg, enum ipc_role role, uint32_t id, pid_t pid),
+    void *arg);
+
+#endif
