@@ -64,7 +64,7 @@ bool candidate_add(struct candidate_list *list, const struct addr *a,
  * candidate_advertise(): what may be put into our claims, decisions and
  * controls: no loopback (unless @policy), unspecified, multicast, port 0 or
  * duplicate; sorted as texts; at most CANDIDATE_MAX_LIST.
- * @a: @n addresses in any form and number.
+ * @a: @n addresses in any form and number, the most useful first.
  */
 void candidate_advertise(struct candidate_list *ret_list, const struct addr *a,
     size_t n, enum candidate_policy policy);

@@ -127,6 +127,11 @@ claimer_new(const struct claimer_params *params, struct mono now)
 	if (c == NULL)
 		return NULL;
 	c->params = *params;
+	/* One unfit candidate would spoil the whole claim. */
+	candidate_advertise(&c->params.candidates, params->candidates.a,
+	    params->candidates.n,
+	    params->allow_loopback ? CANDIDATE_POLICY_LOOPBACK
+				   : CANDIDATE_POLICY_PEER);
 	c->started = now;
 	c->next = now;
 	session_keys_envelope(

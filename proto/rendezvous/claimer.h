@@ -25,7 +25,7 @@ struct claimer_params {
 	struct key32 peer_derp; /* the listener */
 	struct key32 own_derp_public;
 	struct key32 own_quic_public;
-	struct candidate_list candidates; /* advertisable; empty: relay only */
+	struct candidate_list candidates; /* unfit ones are left out */
 	bool has_client;                  /* derptun */
 	struct id16 client_id;
 	struct id16 token_id;

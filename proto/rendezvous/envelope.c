@@ -41,10 +41,12 @@ static const struct {
 
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-static bool *
-body_flag(struct envelope *e, enum envelope_kind kind)
+static bool
+has_body(const struct envelope *e)
 {
-	return (bool *)((char *)e + kinds[kind].has);
+	const void *flag = (const char *)e + kinds[e->kind].has;
+
+	return *(const bool *)flag;
 }
 
 bool
@@ -118,7 +120,6 @@ compute_mac(char out[static MAC_TEXT_LEN], const struct envelope *e,
 int
 envelope_verify(const struct envelope *e, const struct key32 *key)
 {
-	struct envelope copy = *e;
 	char want[MAC_TEXT_LEN];
 	int r;
 
@@ -129,7 +130,7 @@ envelope_verify(const struct envelope *e, const struct key32 *key)
 		return r;
 	if (!secret_equal(want, e->mac.p, MAC_TEXT_LEN - 1))
 		return -DT_ERR_AUTH;
-	if (kinds[e->kind].needs_body && !*body_flag(&copy, e->kind))
+	if (kinds[e->kind].needs_body && !has_body(e))
 		return -DT_ERR_PEER_PROTOCOL;
 	return 0;
 }
@@ -155,11 +156,13 @@ envelope_open(struct envelope *ret_envelope, const void *p, size_t len,
 void
 envelope_init(struct envelope *e, enum envelope_kind kind)
 {
+	void *flag = (char *)e + kinds[kind].has;
+
 	*e = (struct envelope){ .kind = kind };
 	e->type.p = kinds[kind].name;
 	e->type.n = strlen(kinds[kind].name);
 	if (kind != ENVELOPE_UNKNOWN)
-		*body_flag(e, kind) = true;
+		*(bool *)flag = true;
 }
 
 void

@@ -53,7 +53,7 @@ struct ready {
 	bool local_raw;
 	bool verdict; /* ours, as in our selection message */
 	bool raw_direct;
-	bool silent; /* a phase ended by its limit */
+	bool silent;            /* a phase ended by its limit */
 	struct mono verdict_by; /* in SELECTING */
 	struct phase phase[N_PHASES];
 	struct ready_sets peer;

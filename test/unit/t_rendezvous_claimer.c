@@ -109,6 +109,19 @@ test_packets(void)
 	check_packet(&p, "claim_attach_force_relay");
 }
 
+/* A relay on the same machine makes STUN answer with loopback. */
+static void
+test_unfit_candidates(void)
+{
+	struct claimer_params p = share_params();
+
+	p.candidates.a[2] = p.candidates.a[0];
+	(void)addr_parse(&p.candidates.a[3], "127.0.0.1:7");
+	(void)addr_parse(&p.candidates.a[4], "0.0.0.0:7");
+	p.candidates.n = 5;
+	check_packet(&p, "claim_share");
+}
+
 static void
 test_resend(void)
 {
@@ -343,6 +356,7 @@ main(void)
 	tokens = vectors_load("tokens.json");
 	envelopes = vectors_load("envelopes.json");
 	test_packets();
+	test_unfit_candidates();
 	test_resend();
 	test_accept();
 	test_reject();
