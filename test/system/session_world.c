@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "test/system/session_world.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/err.h"
+#include "lib/fd.h"
+#include "proto/ipc/ipc.h"
+#include "proto/quic/identity_cert.h"
+#include "proto/rendezvous/session_keys.h"
+
+#define BUFFER (1 << 20)
+#define HIGH_WATER (256 * 1024)
+#define SESSION_ID 7
+#define LIFE_S 3600
+
+const char *world_worker_path;
+
+static void on_packets(void *arg, const void *msg, size_t len, int *fds,
+    size_t n_fds, struct mono now);
+
+static void
+need(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	printf("Bail out! %s\n", what);
+	exit(99);
+}
+
+static void
+on_ended(struct end *e, struct buf_reader *body, struct mono now)
+{
+	e->ended = ipc_get_reason(body, &e->reason) == 0;
+	e->ended_at = now;
+}
+
+static void
+answer_dial(struct end *e, const struct ipc_header *h, struct buf_reader *body)
+{
+	uint8_t msg[64];
+	struct buf_writer w = buf_writer(msg, sizeof(msg));
+	uint32_t connection;
+	int fd;
+
+	need(ipc_get_u32(body, &connection) == 0, "bad DIAL");
+	e->w->n_dials++;
+	fd = e->w->on_dial(e->w->arg);
+	ipc_begin(&w, IPC_DIALED, SESSION_ID, h->seq);
+	ipc_put_dialed(&w, connection, fd < 0 ? fd : 0);
+	need(chan_send(e->control, w.p, w.len, &fd, fd >= 0 ? 1 : 0) == 0,
+	    "DIALED not sent");
+}
+
+static void
+on_status(struct end *e, struct buf_reader *body)
+{
+	struct ipc_status_body s;
+
+	need(ipc_get_status(body, &s) == 0, "bad STATUS");
+	e->statuses[s.status] = true;
+}
+
+static void
+on_control(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
+    struct mono now)
+{
+	struct end *e = arg;
+	struct ipc_view view = { IPC_TO_DAEMON, IPC_ROLE_SESSION,
+		IPC_STATE_RUNNING };
+	struct ipc_header h;
+	struct buf_reader body;
+	struct ipc_log line;
+	bool alive;
+
+	(void)fds;
+	need(ipc_parse(&view, msg, len, n_fds, &h, &body) == 0,
+	    "message not permitted");
+	if (h.type == IPC_BORN) {
+		e->born = true;
+	} else if (h.type == IPC_STATUS) {
+		on_status(e, &body);
+	} else if (h.type == IPC_ENDED) {
+		on_ended(e, &body, now);
+	} else if (h.type == IPC_DIAL) {
+		answer_dial(e, &h, &body);
+	} else if (h.type == IPC_CLAIM_BACK) {
+		e->claims_back++;
+	} else if (h.type == IPC_PROBED) {
+		need(ipc_get_bool(&body, &alive) == 0, "bad PROBED");
+		e->probed = alive;
+	} else if (h.type == IPC_DESCRIPTION) {
+		need(ipc_get_description(&body, &e->description) == 0,
+		    "bad DESCRIPTION");
+		e->described = true;
+	} else if (h.type == IPC_LOG) {
+		if (ipc_get_log(&body, &line) == 0 &&
+		    getenv("SESSION_LOG") != NULL)
+			printf("# %d: %s\n", (int)e->pid, line.line);
+	}
+}
+
+static void
+on_closed(void *arg, int r)
+{
+	struct end *e = arg;
+
+	(void)r;
+	e->gone = true;
+}
+
+static void
+on_packets_closed(void *arg, int r)
+{
+	(void)arg;
+	(void)r; /* the control channel tells */
+}
+
+static void
+start_end(struct end *e, int control[2], int packets[2])
+{
+	struct chan_params p = {
+		.loop = e->w->loop,
+		.max_message = IPC_MAX_MESSAGE,
+		.max_queued = BUFFER,
+		.full = CHAN_FULL_FAILS,
+		.on_message = on_control,
+		.on_closed = on_closed,
+		.arg = e,
+	};
+
+	e->probed = -1;
+	e->pid = fork();
+	if (e->pid == 0) {
+		int a = dup(control[1]), b = dup(packets[1]);
+
+		(void)dup2(a, IPC_FD_CONTROL);
+		(void)dup2(b, IPC_FD_PACKETS);
+		fd_close_from(IPC_FD_PACKETS + 1);
+		(void)execl(world_worker_path, world_worker_path, (char *)NULL);
+		_exit(127);
+	}
+	need(e->pid > 0, "fork");
+	fd_close(&control[1]);
+	fd_close(&packets[1]);
+	p.fd = control[0];
+	e->control = chan_new(&p);
+	p.fd = packets[0];
+	p.max_message = IPC_MAX_BATCH;
+	p.on_message = on_packets;
+	p.on_closed = on_packets_closed;
+	e->packets = chan_new(&p);
+	need(e->control != NULL && e->packets != NULL, "channels");
+}
+
+static void
+boot_end(struct end *e, const struct ipc_boot_session *boot, int fd)
+{
+	static uint8_t msg[IPC_MAX_MESSAGE];
+	struct buf_writer w = buf_writer(msg, sizeof(msg));
+	int control[2];
+	int packets[2];
+
+	need(fd_seqpacket_pair(&control[0], &control[1], BUFFER) == 0 &&
+		 fd_seqpacket_pair(&packets[0], &packets[1], BUFFER) == 0,
+	    "socketpair");
+	start_end(e, control, packets);
+	ipc_begin(&w, IPC_BOOT_SESSION, SESSION_ID, 0);
+	ipc_put_boot_session(&w, boot);
+	need(w.err == 0 &&
+		 chan_send(e->control, w.p, w.len, &fd, fd >= 0 ? 1 : 0) == 0,
+	    "boot message");
+}
+
+static void
+on_sign(void *arg, unsigned events, struct mono now)
+{
+	struct world *w = arg;
+	uint8_t msg[512];
+	uint8_t sig[64];
+	int fds[FD_MAX_PASSED];
+	size_t n_fds;
+	ssize_t n = fd_recv(w->signer_fd, msg, sizeof(msg), fds, &n_fds);
+
+	(void)events;
+	(void)now;
+	if (n == 0) {
+		loop_io_set(w->signer_io, 0);
+		return;
+	}
+	if (n < 0)
+		return;
+	need((n == 130 || n == 146) &&
+		 memcmp(msg + 64, "TLS 1.3, server", 15) == 0,
+	    "worker asked for an odd signature");
+	secret_ed25519_sign(sig, &w->listener_seed, msg, (size_t)n);
+	(void)fd_send(w->signer_fd, sig, sizeof(sig), NULL, 0);
+}
+
+static void
+start_listener(struct world *w, const uint8_t *claim, size_t len)
+{
+	static struct ipc_boot_session b;
+	static uint8_t decision[GATE_MAX_DECISION];
+	struct buf_writer out = buf_writer(decision, sizeof(decision));
+	struct candidate_list none = { 0 };
+	const struct gate_claimer *c = gate_peek_claimer(w->gate);
+	struct identity_cert cert;
+	int fd;
+
+	need(gate_build_accept(w->gate, &out, &none) == 0, "decision");
+	memset(&b, 0, sizeof(b));
+	b.kind = w->kind;
+	b.listener = true;
+	b.verbose = true;
+	b.own_derp = w->listener_derp;
+	b.peer_derp = c->derp_public;
+	b.peer_quic = c->quic_public;
+	b.session_id = c->session_id;
+	b.envelope_key = c->envelope_key;
+	b.disco_key = c->disco_key;
+	b.own_quic = w->listener_quic;
+	need(identity_cert_make(
+		 &cert, &w->listener_seed, mono_unix_seconds()) == 0,
+	    "certificate");
+	b.cert_len = (uint16_t)cert.len;
+	memcpy(b.cert, cert.der, cert.len);
+	b.claim_len = (uint16_t)len;
+	memcpy(b.claim, claim, len);
+	b.decision_len = (uint16_t)out.len;
+	memcpy(b.decision, decision, out.len);
+	need(fd_seqpacket_pair(&w->signer_fd, &fd, 0) == 0, "signer");
+	w->signer_io = loop_io_new(w->loop, w->signer_fd, on_sign, w);
+	loop_io_set(w->signer_io, LOOP_READ);
+	boot_end(&w->listener, &b, fd);
+}
+
+/* A packet of the claimer before there is a listener. */
+static void
+to_gate(struct world *w, const uint8_t *p, size_t len)
+{
+	struct gate_result result;
+
+	if (gate_judge(w->gate, mono_unix_seconds(), &w->claimer_derp, p, len,
+		&result) != 0)
+		return;
+	if (result.verdict == GATE_REPEAT)
+		return;
+	need(result.verdict == GATE_ACCEPT, "claim was not accepted");
+	memcpy(w->claim, p, len);
+	w->claim_len = len;
+	if (!w->hold_listener)
+		start_listener(w, p, len);
+}
+
+static bool
+is_lost(struct world *w)
+{
+	/* Knuth's MMIX generator: reproducible by its seed. */
+	w->random = w->random * 6364136223846793005u + 1442695040888963407u;
+	return w->cut || (w->random >> 33) % 1000 < w->loss_permille;
+}
+
+static void
+relay(struct end *e, const void *msg, size_t len)
+{
+	if (e->other->packets == NULL || e->other->gone)
+		return;
+	(void)chan_send(e->other->packets, msg, len, NULL, 0);
+	if (chan_queued(e->other->packets) > HIGH_WATER && !e->paused) {
+		e->paused = true;
+		chan_pause(e->packets, true);
+	}
+}
+
+static void
+relay_some(struct end *e, struct buf_reader *batch)
+{
+	static uint8_t out[IPC_MAX_BATCH];
+	struct buf_writer w = buf_writer(out, sizeof(out));
+	const uint8_t *p;
+	size_t len;
+
+	while (ipc_packet_next(batch, 0, NULL, &p, &len) == 1) {
+		if (len > 30 && memcmp(p, "{\"type\":\"decision\"", 18) == 0)
+			e->decisions++;
+		if (e->other->pid == 0 && e == &e->w->claimer)
+			to_gate(e->w, p, len);
+		else if (!is_lost(e->w))
+			need(ipc_packet_put(&w, NULL, p, len) == 0, "batch");
+	}
+	if (w.len > 0)
+		relay(e, w.p, w.len);
+}
+
+static void
+on_packets(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
+    struct mono now)
+{
+	struct end *e = arg;
+	struct buf_reader batch = buf_reader(msg, len);
+
+	(void)fds;
+	(void)n_fds;
+	(void)now;
+	if (e->other->pid == 0 || e->w->loss_permille > 0 || e->w->cut ||
+	    len < 4096)
+		relay_some(e, &batch);
+	else
+		relay(e, msg, len);
+}
+
+static void
+make_share_token(struct world *w, struct ipc_boot_session *b)
+{
+	struct session_token t;
+	struct gate_params g;
+	struct key32 unused;
+
+	token_session_mint(
+	    &t, mono_unix_seconds() + LIFE_S, 1, NULL, TOKEN_CAP_SHARE);
+	secret_curve_keypair(&unused, &t.derp_public);
+	secret_ed25519_keypair(&w->listener_seed, &t.quic_public);
+	w->listener_derp = t.derp_public;
+	w->listener_quic = t.quic_public;
+	b->session_id = t.session_id;
+	b->token_version = t.version;
+	b->capabilities = t.capabilities;
+	b->bearer = t.bearer;
+	gate_params_from_session(&g, &t);
+	w->gate = gate_new(&g);
+}
+
+static void
+make_derptun_token(struct world *w, struct ipc_boot_session *b)
+{
+	int64_t now = mono_unix_seconds();
+	struct derptun_server_token server;
+	struct derptun_client_token client;
+	struct token_error error;
+	struct gate_params g;
+
+	need(token_derptun_mint_server(
+		 &server, now, now + LIFE_S, NULL, &error) == 0 &&
+		 token_derptun_mint_client(
+		     &client, &server, now, now + LIFE_S, &error) == 0,
+	    "tokens");
+	w->listener_seed = server.quic_seed;
+	w->listener_derp = server.derp_public;
+	w->listener_quic = server.quic_public;
+	b->session_id = client.session_id;
+	b->token_version = TOKEN_SESSION_VERSION_PUBLIC;
+	b->capabilities = TOKEN_CAP_DERPTUN_TCP;
+	b->bearer = client.bearer;
+	b->client_id = client.client_id;
+	b->token_id = client.token_id;
+	b->client_expires_unix = client.expires_unix;
+	b->proof = client.proof;
+	token_derptun_client_name(b->client_name, &client.client_id);
+	gate_params_from_derptun(&g, &server);
+	w->gate = gate_new(&g);
+}
+
+void
+world_init(struct world *w, enum ipc_kind kind, bool one_stream)
+{
+	static struct ipc_boot_session b;
+	struct key32 unused;
+
+	memset(w, 0, sizeof(*w));
+	memset(&b, 0, sizeof(b));
+	w->kind = kind;
+	w->random = 1;
+	w->signer_fd = -1;
+	w->loop = loop_new();
+	need(w->loop != NULL, "loop");
+	w->claimer.w = w->listener.w = w;
+	w->claimer.other = &w->listener;
+	w->listener.other = &w->claimer;
+	secret_curve_keypair(&unused, &w->claimer_derp);
+	if (kind == IPC_KIND_SHARE)
+		make_share_token(w, &b);
+	else
+		make_derptun_token(w, &b);
+	need(w->gate != NULL, "gate");
+	b.kind = kind;
+	b.one_stream = one_stream;
+	b.verbose = true;
+	b.own_derp = w->claimer_derp;
+	b.peer_derp = w->listener_derp;
+	b.peer_quic = w->listener_quic;
+	boot_end(&w->claimer, &b, -1);
+}
+
+static void
+end_fini(struct end *e)
+{
+	int status;
+
+	if (e->pid == 0)
+		return;
+	chan_free(e->control); /* end of file: the worker leaves */
+	chan_free(e->packets);
+	e->control = e->packets = NULL;
+	for (int i = 0; i < 200; i++) {
+		if (waitpid(e->pid, &status, WNOHANG) == e->pid)
+			return;
+		(void)usleep(10000);
+	}
+	printf("# worker %d hangs\n", (int)e->pid);
+	(void)kill(e->pid, SIGKILL);
+	(void)waitpid(e->pid, &status, 0);
+}
+
+void
+world_fini(struct world *w)
+{
+	end_fini(&w->claimer);
+	end_fini(&w->listener);
+	loop_io_free(w->signer_io);
+	fd_close(&w->signer_fd);
+	gate_free(w->gate);
+	loop_free(w->loop);
+}
+
+/* The queue it waited for has room again. */
+static void
+resume(struct end *e)
+{
+	if (!e->paused || e->other->packets == NULL ||
+	    chan_queued(e->other->packets) > HIGH_WATER / 2)
+		return;
+	e->paused = false;
+	chan_pause(e->packets, false);
+}
+
+static void
+on_turn_end(void *arg, struct mono now)
+{
+	struct world *w = arg;
+
+	(void)now;
+	resume(&w->claimer);
+	resume(&w->listener);
+	if (w->until(w))
+		loop_stop(w->loop);
+}
+
+static void
+on_timeout(void *arg, struct mono now)
+{
+	struct world *w = arg;
+
+	(void)now;
+	loop_stop(w->loop);
+}
+
+bool
+world_run(struct world *w, bool (*until)(struct world *w), int ms)
+{
+	struct loop_timer *t = loop_timer_new(w->loop, on_timeout, w);
+
+	w->until = until;
+	loop_timer_at(t, mono_add(mono_now(), ms * MONO_MS));
+	loop_set_turn_end(w->loop, on_turn_end, w);
+	if (!until(w))
+		(void)loop_run(w->loop);
+	loop_timer_free(t);
+	return until(w);
+}
+
+static void
+post(struct end *e, enum ipc_type type, struct buf_writer *w, const int *fds,
+    size_t n_fds)
+{
+	(void)type;
+	need(chan_send(e->control, w->p, w->len, fds, n_fds) == 0,
+	    "message to a worker");
+}
+
+unsigned short
+world_listen(struct world *w)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int one = 1;
+	uint8_t msg[64];
+	struct buf_writer out = buf_writer(msg, sizeof(msg));
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	need(bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0 &&
+		 listen(fd, 1024) == 0 &&
+		 getsockname(fd, (struct sockaddr *)&sin, &len) == 0,
+	    "listener");
+	ipc_begin(&out, IPC_LISTENER, SESSION_ID, 2);
+	post(&w->claimer, IPC_LISTENER, &out, &fd, 1);
+	return ntohs(sin.sin_port);
+}
+
+void
+world_stdio(struct world *w, int in, int out_fd)
+{
+	uint8_t msg[64];
+	struct buf_writer out = buf_writer(msg, sizeof(msg));
+	int fds[2] = { in, out_fd };
+
+	ipc_begin(&out, IPC_STDIO, SESSION_ID, 4);
+	post(&w->claimer, IPC_STDIO, &out, fds, out_fd < 0 ? 1 : 2);
+}
+
+void
+world_stop(struct end *e)
+{
+	uint8_t msg[64];
+	struct buf_writer out = buf_writer(msg, sizeof(msg));
+
+	ipc_begin(&out, IPC_STOP, SESSION_ID, 6);
+	ipc_put_reason(&out, 0, "asked");
+	post(e, IPC_STOP, &out, NULL, 0);
+}
+
+void
+world_probe(struct end *e, uint32_t timeout_ms)
+{
+	uint8_t msg[64];
+	struct buf_writer out = buf_writer(msg, sizeof(msg));
+
+	e->probed = -1;
+	ipc_begin(&out, IPC_PROBE, SESSION_ID, 8);
+	ipc_put_u32(&out, timeout_ms);
+	post(e, IPC_PROBE, &out, NULL, 0);
+}
+
+void
+world_describe(struct end *e)
+{
+	uint8_t msg[64];
+	struct buf_writer out = buf_writer(msg, sizeof(msg));
+
+	e->described = false;
+	ipc_begin(&out, IPC_DESCRIBE, SESSION_ID, 10);
+	post(e, IPC_DESCRIBE, &out, NULL, 0);
+}
+
+void
+world_inject(struct end *e, const void *p, size_t len)
+{
+	static uint8_t out[IPC_MAX_BATCH];
+	struct buf_writer w = buf_writer(out, sizeof(out));
+
+	need(ipc_packet_put(&w, NULL, p, len) == 0 &&
+		 chan_send(e->packets, w.p, w.len, NULL, 0) == 0,
+	    "inject");
+}
+
+int
+world_connect(unsigned short port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	need(connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0, "connect");
+	(void)fd_set_nonblock(fd);
+	return fd;
+}
+
+int
+world_count_fds(pid_t pid)
+{
+	char path[64];
+	DIR *d;
+	int n = -2; /* . and .. */
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	d = opendir(path);
+	if (d == NULL)
+		return -1;
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n;
+}
+
+long
+world_private_dirty_kib(pid_t pid)
+{
+	char line[256];
+	long kib = -1;
+	FILE *f;
+
+	(void)snprintf(line, sizeof(line), "/proc/%d/smaps_rollup", (int)pid);
+	f = fopen(line, "r");
+	if (f == NULL)
+		return -1;
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, "Private_Dirty:", 14) == 0)
+			kib = strtol(line + 14, NULL, 10);
+	(void)fclose(f);
+	return kib;
+}
+
+bool
+world_is_ready(struct world *w)
+{
+	return w->claimer.statuses[IPC_STATUS_READY] &&
+	       w->listener.statuses[IPC_STATUS_READY];
+}
+
+bool
+world_listener_ended(struct world *w)
+{
+	return w->listener.ended && w->listener.gone;
+}
+
+bool
+world_claimer_ended(struct world *w)
+{
+	return w->claimer.ended && w->claimer.gone;
+}
+
+bool
+world_is_ended(struct world *w)
+{
+	return world_listener_ended(w) && world_claimer_ended(w);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Two real derptun-session processes, confined as in production, and between
+ * them a tiny daemon: it judges the claim, signs, passes descriptors, and is
+ * the relay, which may lose packets by a seed.
+ */
+#ifndef TEST_SYSTEM_SESSION_WORLD_H
+#define TEST_SYSTEM_SESSION_WORLD_H
+
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "lib/chan.h"
+#include "lib/loop.h"
+#include "proto/ipc/ipc_body.h"
+#include "proto/rendezvous/gate.h"
+
+struct world;
+
+/* One worker process. */
+struct end {
+	struct world *w;
+	pid_t pid;
+	struct chan *control;
+	struct chan *packets;
+	struct end *other;
+	bool born;
+	bool statuses[IPC_STATUS_STREAM_END + 1]; /* seen */
+	bool ended;                               /* ENDED came */
+	struct ipc_reason reason;
+	bool gone; /* its channel closed */
+	bool paused;
+	int probed; /* -1 none yet, else what PROBED said */
+	bool described;
+	struct ipc_description description;
+	unsigned claims_back;
+	unsigned decisions; /* decision envelopes it sent */
+	struct mono ended_at;
+};
+
+struct world {
+	struct loop *loop;
+	enum ipc_kind kind;
+	struct end claimer;
+	struct end listener;
+	struct gate *gate;
+	struct key32 claimer_derp;
+	struct key32 listener_derp;
+	struct key32 listener_seed;
+	struct key32 listener_quic;
+	struct loop_io *signer_io;
+	int signer_fd;
+	unsigned loss_permille;
+	uint64_t random;                 /* state of the loss generator */
+	bool cut;                        /* the relay loses everything */
+	bool hold_listener;              /* accept, but start no listener */
+	uint8_t claim[IPC_MAX_ENVELOPE]; /* the first one, as sent */
+	size_t claim_len;
+	/* A stream wants its backend: a connected socket, or -errno. */
+	int (*on_dial)(void *arg);
+	void *arg;
+	bool (*until)(struct world *w);
+	uint64_t n_dials;
+};
+
+extern const char *world_worker_path;
+
+/** world_init(): starts the claimer; the listener follows its claim. */
+void world_init(struct world *w, enum ipc_kind kind, bool one_stream);
+/** world_fini(): ends both processes if they have not. */
+void world_fini(struct world *w);
+/** world_run(): turn the loop until @until or the time is up.  Did it hold? */
+bool world_run(struct world *w, bool (*until)(struct world *w), int ms);
+/** world_listen(): a TCP listener for the claimer; returns its port. */
+unsigned short world_listen(struct world *w);
+void world_stdio(struct world *w, int in, int out);
+void world_stop(struct end *e);
+void world_probe(struct end *e, uint32_t timeout_ms);
+void world_describe(struct end *e);
+/** world_inject(): a relayed packet for @e. */
+void world_inject(struct end *e, const void *p, size_t len);
+/** world_connect(): a TCP connection to 127.0.0.1:@port, non-blocking. */
+int world_connect(unsigned short port);
+/** world_count_fds(): open descriptors of a process. */
+int world_count_fds(pid_t pid);
+/** world_private_dirty_kib(): from smaps_rollup. */
+long world_private_dirty_kib(pid_t pid);
+
+bool world_is_ready(struct world *w);
+bool world_is_ended(struct world *w);
+bool world_listener_ended(struct world *w);
+bool world_claimer_ended(struct world *w);
+
+#endif
