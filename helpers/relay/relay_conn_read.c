@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Theory of operation: one recv per wake-up, up to 128 KiB, through TLS into
+ * Theory of operation: one recv per wake-up, up to 64 KiB, through TLS into
  * the relay's scratch memory; `input` consumes whole frames straight from
  * there.  Only the incomplete rest is kept per connection, in `in`, and while
  * it is not empty new bytes are appended to it.
@@ -14,9 +14,13 @@
 #include "lib/err.h"
 #include "lib/log.h"
 
-/* One recv of a busy sender; idle ones do not deserve the memory. */
-#define READ_BUSY ((size_t)128 * 1024)
+/* One recv of a busy sender: with an incomplete record before it this fills
+ * the 64 KiB that a queue of TLS keeps when it is empty; larger ones would be
+ * allocated and wiped anew each time. */
+#define READ_BUSY ((size_t)47 * 1024)
 #define READ_IDLE RELAY_CONN_READ_IDLE
+/* The same without TLS, straight into the scratch memory. */
+#define READ_PLAIN ((size_t)128 * 1024)
 /* Bytes a peer may still send after our goodbye. */
 #define LINGER_MAX_BYTES ((size_t)1024 * 1024)
 
@@ -145,7 +149,7 @@ on_readable_tls(struct relay_conn *c, struct mono now)
 		relay_conn_kill(c);
 		return;
 	}
-	n = recv(c->fd, p, room < READ_BUSY ? room : READ_BUSY, 0);
+	n = recv(c->fd, p, room, 0);
 	if (n <= 0) {
 		if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			end_of_input(c, now);
@@ -171,7 +175,7 @@ on_readable_tls(struct relay_conn *c, struct mono now)
 static void
 on_readable_plain(struct relay_conn *c, struct mono now)
 {
-	size_t room = READ_BUSY;
+	size_t room = READ_PLAIN;
 	bool is_rest = fifo_len(&c->in) > 0;
 	uint8_t *p = is_rest ? fifo_reserve(&c->in, TLS_MAX_RECORD, &room)
 			     : c->relay->scratch;

