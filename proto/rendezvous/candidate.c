@@ -170,12 +170,13 @@ struct message_list
 candidate_to_texts(
     struct candidate_texts *ret_texts, const struct candidate_list *list)
 {
-	struct message_list texts = { .item = ret_texts->item, .n = list->n };
+	struct message_list texts = { .n = list->n };
 
 	for (size_t i = 0; i < list->n; i++) {
 		addr_format(&list->a[i], ret_texts->text[i]);
 		ret_texts->item[i].p = ret_texts->text[i];
 		ret_texts->item[i].n = strlen(ret_texts->text[i]);
 	}
+	texts.item = &ret_texts->item[0];
 	return texts;
 }
