@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "client/cli_relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/fd.h"
+#include "proto/token/token_text.h"
+
+/* proto/rpc/rpc.h: the line it travels in has at most 64 KiB. */
+#define MAX_MAP (48 * 1024)
+#define PIN_PREFIX "sha256-raw:"
+#define PIN_BYTES 32 /* SHA-256 */
+
+/* The flag, else the environment variable, else "". */
+static const char *
+setting(const struct cli_call *call, const char *flag, const char *variable)
+{
+	const char *text = cli_args_text(call->args, flag);
+	const char *env = getenv(variable);
+
+	if (*text == '\0' && env != NULL)
+		text = env;
+	return text;
+}
+
+static int
+set_string(struct cli_relay *relay, const char *key, const char *text)
+{
+	if (json_object_set_new(relay->params, key, json_string(text)) == 0)
+		return CLI_EXIT_OK;
+	cli_out_error("%s: not UTF-8", key);
+	return CLI_EXIT_FAILED;
+}
+
+int
+cli_relay_route(struct token_route *ret_route, bool *ret_has_route)
+{
+	const char *url = getenv("DERPHOLE_DERP_SERVER");
+	struct token_error error;
+
+	if (url == NULL || *url == '\0') {
+		*ret_has_route = false;
+		return CLI_EXIT_OK;
+	}
+	if (token_route_from_url(ret_route, url, &error) < 0) {
+		cli_out_error("%s", error.text);
+		return CLI_EXIT_FAILED;
+	}
+	*ret_has_route = true;
+	return CLI_EXIT_OK;
+}
+
+static int
+add_server(struct cli_relay *relay)
+{
+	struct token_route route;
+	bool has_route;
+	int code = cli_relay_route(&route, &has_route);
+
+	if (code != CLI_EXIT_OK || !has_route)
+		return code;
+	return set_string(relay, "server", getenv("DERPHOLE_DERP_SERVER"));
+}
+
+static int
+add_pin(struct cli_relay *relay, const char *pin)
+{
+	size_t prefix = strlen(PIN_PREFIX);
+	unsigned char raw[PIN_BYTES];
+
+	if (*pin == '\0')
+		return CLI_EXIT_OK;
+	if (strncmp(pin, PIN_PREFIX, prefix) != 0 ||
+	    token_text_hex_decode(
+		raw, sizeof(raw), pin + prefix, strlen(pin + prefix)) < 0) {
+		cli_out_error("--derp-pin must be " PIN_PREFIX
+			      " and 64 hexadecimal digits");
+		return CLI_EXIT_USAGE;
+	}
+	return set_string(relay, "pin", pin);
+}
+
+static int
+read_map(const char *path, char *buf, size_t *ret_len)
+{
+	FILE *f = fopen(path, "re");
+	int r = 0;
+
+	if (f == NULL)
+		return -errno;
+	errno = 0;
+	*ret_len = fread(buf, 1, MAX_MAP + 1, f);
+	if (ferror(f))
+		r = errno != 0 ? -errno : -EIO;
+	(void)fclose(f); /* nothing was written */
+	return r;
+}
+
+static int
+add_map(struct cli_relay *relay, const char *map)
+{
+	char text[MAX_MAP + 1];
+	json_t *value, *string;
+	size_t len = 0;
+	int r;
+
+	if (*map == '\0')
+		return CLI_EXIT_OK;
+	if (strncmp(map, "https://", 8) == 0 || strncmp(map, "http://", 7) == 0)
+		return set_string(relay, "map_url", map);
+	r = read_map(map, text, &len);
+	if (r < 0) {
+		cli_out_error("--derp-map: %s: %s", map, strerror(-r));
+		return CLI_EXIT_FAILED;
+	}
+	if (len > MAX_MAP) {
+		cli_out_error(
+		    "--derp-map: %s: larger than %d KiB", map, MAX_MAP / 1024);
+		return CLI_EXIT_FAILED;
+	}
+	value = json_loadb(text, len, 0, NULL);
+	string = json_is_object(value) ? json_stringn(text, len) : NULL;
+	json_decref(value);
+	if (string == NULL) {
+		cli_out_error("--derp-map: %s: not a JSON object", map);
+		return CLI_EXIT_FAILED;
+	}
+	(void)json_object_set_new(relay->params, "map", string);
+	return CLI_EXIT_OK;
+}
+
+static int
+open_ca(struct cli_relay *relay)
+{
+	const char *path = getenv("SSL_CERT_FILE");
+
+	if (path == NULL || *path == '\0')
+		return CLI_EXIT_OK;
+	relay->ca_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (relay->ca_fd >= 0)
+		return CLI_EXIT_OK;
+	cli_out_error("SSL_CERT_FILE: %s: %s", path, strerror(errno));
+	return CLI_EXIT_FAILED;
+}
+
+int
+cli_relay_init(
+    struct cli_relay *relay, const struct cli_call *call, bool is_minting)
+{
+	int code = CLI_EXIT_OK;
+
+	relay->params = json_object();
+	relay->ca_fd = -1;
+	if (is_minting)
+		code = add_server(relay);
+	if (code == CLI_EXIT_OK)
+		code = add_pin(
+		    relay, setting(call, "derp-pin", "DERPTUND_DERP_PIN"));
+	if (code == CLI_EXIT_OK)
+		code = add_map(
+		    relay, setting(call, "derp-map", "DERPTUND_DERP_MAP"));
+	if (code == CLI_EXIT_OK)
+		code = open_ca(relay);
+	if (code != CLI_EXIT_OK)
+		cli_relay_fini(relay);
+	return code;
+}
+
+void
+cli_relay_fini(struct cli_relay *relay)
+{
+	json_decref(relay->params);
+	relay->params = NULL;
+	fd_close(&relay->ca_fd);
+}

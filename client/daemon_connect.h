@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One attempt at one socket. */
+#ifndef CLIENT_DAEMON_CONNECT_H
+#define CLIENT_DAEMON_CONNECT_H
+
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include "client/daemon_find.h"
+#include "lib/mono.h"
+
+/** daemon_connect_address(): 0 or -ENAMETOOLONG. */
+int daemon_connect_address(struct sockaddr_un *ret_address, const char *path);
+
+/**
+ * daemon_connect(): connect and read the first line, byte by byte, so that
+ * everything behind it stays in the socket.
+ *
+ * Returns 0, -EINTR, -ETIMEDOUT, -DT_ERR_CLOSED (it left or died),
+ * -DT_ERR_SYNTAX (no daemon of ours), -DT_ERR_VERSION (another protocol), or
+ * what connect(2) says.
+ */
+int daemon_connect(const char *path, struct mono deadline, int *ret_fd,
+    struct daemon_hello *ret_hello);
+
+#endif

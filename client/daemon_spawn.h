@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Starting the user's own daemon. */
+#ifndef CLIENT_DAEMON_SPAWN_H
+#define CLIENT_DAEMON_SPAWN_H
+
+#include <stdbool.h>
+
+#include "client/daemon_dir.h"
+#include "client/daemon_find.h"
+#include "lib/mono.h"
+
+/**
+ * daemon_spawn(): under a lock: connect if somebody else was faster, else bind
+ * the socket, execute derptund with it, and wait for its hello.
+ * @verbose: it writes to our stderr instead of its log file.
+ *
+ * Returns as daemon_find().
+ */
+int daemon_spawn(const struct daemon_dir *dir, bool verbose, int *ret_fd,
+    struct daemon_hello *ret_hello, char *ret_error);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One endpoint or session of the daemon, kept for as long as its command runs:
+ * find the daemon, ask, report events, answer dials, stop on signals, and turn
+ * the end into an exit code.
+ */
+#ifndef CLIENT_JOB_H
+#define CLIENT_JOB_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "client/cli_main.h"
+#include "client/cli_target.h"
+#include "lib/fd.h"
+#include "lib/loop.h"
+
+struct job;
+
+/* Which words of the siblings apply to its events. */
+enum job_kind { JOB_SHARE, JOB_SERVE, JOB_OPEN, JOB_CONNECT };
+
+struct job_params {
+	const struct cli_out *out;
+	const char *socket; /* of --socket, or "" */
+	enum job_kind kind;
+	int bad_token_code; /* exit code when the daemon refuses the token */
+	const struct cli_target *target; /* dialled on request, or NULL */
+	/* The request was accepted; may be NULL. */
+	void (*on_result)(void *arg, struct job *j, const json_t *result);
+	/* The first `ready`; may be NULL. */
+	void (*on_ready)(void *arg, struct job *j);
+	/* It ended by itself: call job_finish() when nothing is left to do;
+	 * NULL: at once. */
+	void (*on_ended)(void *arg, struct job *j);
+	void *arg;
+};
+
+/** job_new(): catches SIGINT and SIGTERM from now on.  NULL, said: memory is
+ * out
+ */
+struct job *job_new(const struct job_params *p);
+void job_free(struct job *j);
+struct loop *job_loop(struct job *j);
+
+/**
+ * job_run(): from finding a daemon to the end.
+ * @j: NULL fails, so that callers need not check job_new().
+ * @method: its result has the id in the member "endpoint" or "session".
+ * @params: reference is taken.
+ * @fds: ownership is taken.
+ *
+ * Returns the exit code; everything is said.
+ */
+int job_run(struct job *j, const char *method, json_t *params, const int *fds,
+    size_t n_fds);
+
+/** job_listen(): hand over the listening socket of the session; fd is taken. */
+void job_listen(struct job *j, int fd);
+
+/** job_finish(): end job_run() with the code of the end. */
+void job_finish(struct job *j);
+/** job_fail(): stop the session and end with @code; the reason was said. */
+void job_fail(struct job *j, int code);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "client/job_events.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *
+member(const json_t *params, const char *name)
+{
+	const char *text = json_string_value(json_object_get(params, name));
+
+	return text != NULL ? text : "";
+}
+
+static bool
+is_listening_side(const struct job_events *e)
+{
+	return e->kind == JOB_SHARE || e->kind == JOB_SERVE;
+}
+
+static void
+on_waiting(struct job_events *e, const json_t *params)
+{
+	(void)params;
+	if (!e->was_waiting)
+		cli_out_status(e->out, "waiting-for-claim");
+	e->was_waiting = true;
+}
+
+static void
+on_claimed(struct job_events *e, const json_t *params)
+{
+	(void)params;
+	e->is_direct = false;
+	if (is_listening_side(e))
+		cli_out_status(e->out, "claimed");
+	if (e->kind != JOB_SHARE)
+		cli_out_status(e->out, "probing-direct");
+}
+
+static void
+on_relay(struct job_events *e, const json_t *params)
+{
+	(void)params;
+	cli_out_status(
+	    e->out, e->is_direct ? "direct-fallback-relay" : "connected-relay");
+	e->is_direct = false;
+}
+
+static void
+on_direct(struct job_events *e, const json_t *params)
+{
+	const char *addr = member(params, "addr");
+
+	e->is_direct = true;
+	cli_out_status(e->out, "connected-direct");
+	if (*addr != '\0')
+		cli_out_status(e->out, "transport-direct-path=%s", addr);
+}
+
+static void
+on_ready(struct job_events *e, const json_t *params)
+{
+	(void)params;
+	if (e->reconnecting)
+		cli_out_note(e->out, "reconnected");
+	e->reconnecting = false;
+}
+
+static void
+on_reconnecting(struct job_events *e, const json_t *params)
+{
+	json_int_t delay_ms =
+	    json_integer_value(json_object_get(params, "delay_ms"));
+	const char *reason = member(params, "reason");
+
+	e->reconnecting = true;
+	e->is_direct = false;
+	cli_out_note(e->out, "reconnecting: %s (retry in %lld s)",
+	    *reason != '\0' ? reason : "tunnel lost",
+	    (long long)((delay_ms + 999) / 1000));
+}
+
+static void
+on_stream_end(struct job_events *e, const json_t *params)
+{
+	(void)params;
+	if (e->kind != JOB_SHARE && e->kind != JOB_OPEN)
+		cli_out_status(e->out, "stream-complete");
+}
+
+/* Problems are told once per change, and then their end. */
+static void
+on_relay_state(struct job_events *e, const json_t *params)
+{
+	const char *state = member(params, "state");
+	const char *host = member(params, "host");
+	long long port = json_integer_value(json_object_get(params, "port"));
+	char said[sizeof(e->relay_said)];
+
+	cli_out_status(
+	    e->out, "relay-state=%s host=%s port=%lld", state, host, port);
+	if (strcmp(state, "waiting") == 0) {
+		(void)snprintf(said, sizeof(said), "relay %s:%lld: %s", host,
+		    port, member(params, "reason"));
+		if (strcmp(said, e->relay_said) != 0)
+			cli_out_note(e->out, "%s", said);
+		memcpy(e->relay_said, said, sizeof(said));
+	} else if (strcmp(state, "connected") == 0 && *e->relay_said != '\0') {
+		cli_out_note(e->out, "relay %s:%lld: connected", host, port);
+		e->relay_said[0] = '\0';
+	}
+}
+
+struct event_row {
+	const char *name;
+	void (*report)(struct job_events *e, const json_t *params);
+	enum job_event event;
+};
+
+static const struct event_row rows[] = {
+	{ "waiting", on_waiting, JOB_EVENT_OTHER },
+	{ "claimed", on_claimed, JOB_EVENT_OTHER },
+	{ "relay", on_relay, JOB_EVENT_OTHER },
+	{ "direct", on_direct, JOB_EVENT_OTHER },
+	{ "ready", on_ready, JOB_EVENT_READY },
+	{ "reconnecting", on_reconnecting, JOB_EVENT_OTHER },
+	{ "stream-end", on_stream_end, JOB_EVENT_OTHER },
+	{ "relay-state", on_relay_state, JOB_EVENT_OTHER },
+	{ "ended", NULL, JOB_EVENT_ENDED },
+};
+
+void
+job_events_init(
+    struct job_events *e, const struct cli_out *out, enum job_kind kind)
+{
+	memset(e, 0, sizeof(*e));
+	e->out = out;
+	e->kind = kind;
+}
+
+/* An endpoint outlives its sessions. */
+static bool
+is_below(const json_t *params, const char *id_member)
+{
+	return strcmp(id_member, "endpoint") == 0 &&
+	       json_integer_value(json_object_get(params, "session")) != 0;
+}
+
+enum job_event
+job_events_take(struct job_events *e, const json_t *params,
+    const char *id_member, bool is_wanted)
+{
+	const char *name = member(params, "event");
+	const struct event_row *row = NULL;
+
+	if (is_wanted)
+		cli_out_event(e->out, json_deep_copy(params));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].name, name) == 0)
+			row = &rows[i];
+	if (row == NULL)
+		return JOB_EVENT_OTHER; /* of a newer daemon */
+	if (is_wanted && row->report != NULL)
+		row->report(e, params);
+	if (row->event == JOB_EVENT_ENDED && is_below(params, id_member)) {
+		e->is_direct = false;
+		return JOB_EVENT_OTHER;
+	}
+	return row->event;
+}

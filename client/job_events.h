@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What people and scripts read about the events of a job. */
+#ifndef CLIENT_JOB_EVENTS_H
+#define CLIENT_JOB_EVENTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "client/cli_out.h"
+#include "client/job.h"
+
+/* What the job itself acts on. */
+enum job_event { JOB_EVENT_OTHER, JOB_EVENT_READY, JOB_EVENT_ENDED };
+
+/* Owner: the job. */
+struct job_events {
+	const struct cli_out *out;
+	enum job_kind kind;
+	bool was_waiting; /* the word is printed once per process */
+	bool is_direct;
+	bool reconnecting;
+	char relay_said[512]; /* the last problem told, or "" */
+};
+
+void job_events_init(
+    struct job_events *e, const struct cli_out *out, enum job_kind kind);
+
+/**
+ * job_events_take(): report one event.
+ * @params: borrowed.
+ * @id_member: the member that names the job's object; `ended` of something
+ *             below it is not its end.
+ * @is_wanted: false: say nothing.
+ */
+enum job_event job_events_take(struct job_events *e, const json_t *params,
+    const char *id_member, bool is_wanted);
+
+#endif
