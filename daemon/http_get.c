@@ -260,13 +260,19 @@ on_limit(void *arg, struct mono now)
 static int
 parse_url(struct http_get *g, const char *url, struct tls_ctx *tls)
 {
-	bool https = strncmp(url, "https://", 8) == 0;
-	const char *host = url + (https ? 8 : 7);
-	size_t n = strcspn(host, "/?#");
 	char authority[ADDR_MAX_HOST + 8];
+	bool https = false;
+	const char *host;
+	size_t n;
 
-	if (!https && strncmp(url, "http://", 7) != 0)
+	if (strncmp(url, "http://", 7) == 0)
+		host = url + 7;
+	else if (strncmp(url, "https://", 8) == 0) {
+		https = true;
+		host = url + 8;
+	} else
 		return -DT_ERR_SYNTAX;
+	n = strcspn(host, "/?#");
 	if (n == 0 || n >= ADDR_MAX_HOST || memchr(host, '@', n) != NULL ||
 	    strlen(host + n) + 2 > sizeof(g->path))
 		return -DT_ERR_SYNTAX;

@@ -362,7 +362,10 @@ static void
 on_stream_closed(void *arg, int r, const char *text, struct mono now)
 {
 	(void)now;
-	lost(arg, r, text);
+	if (r == -DT_ERR_TRUNCATED) /* most relays end without close_notify */
+		lost(arg, 0, "");
+	else
+		lost(arg, r, text);
 }
 
 static int

@@ -212,7 +212,8 @@ session_stop(struct session *s, int code, const char *text)
 	s->stop_code = code;
 	s->stop_text = text;
 	session_set_state(s, SESSION_ENDING);
-	loop_timer_at(s->timer, MONO_NEVER);
+	loop_timer_free(s->timer);
+	s->timer = NULL;
 	relay_map_query_cancel(s->query);
 	s->query = NULL;
 	if (s->worker != NULL)

@@ -98,7 +98,7 @@ struct session {
 	struct relay_watch watch;
 	struct key32 peer_derp;
 	struct worker *worker;
-	struct loop_timer *timer; /* role's own: relay budget, retry */
+	struct loop_timer *timer; /* claimer: relay budget, retry; or NULL */
 	unsigned dials;
 	/* session.show */
 	struct ctl_call describe[SESSION_MAX_DESCRIBE];

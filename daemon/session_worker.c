@@ -155,7 +155,8 @@ probed(struct session *s, bool alive)
 	if (!s->probing)
 		return; /* too late */
 	s->probing = false;
-	loop_timer_at(s->probe_timer, MONO_NEVER);
+	if (s->probe_timer != NULL)
+		loop_timer_at(s->probe_timer, MONO_NEVER);
 	if (e != NULL)
 		endpoint_session_checked(e, s, alive);
 }
