@@ -96,6 +96,7 @@ session_boot(struct session *s, struct worker *w, struct buf_reader *body,
 		r = check_boot(&s->boot, n_fds);
 	if (r != 0)
 		return r;
+	worker_set_verbose(w, s->boot.verbose);
 	if (n_fds == 1) {
 		s->signer_fd = fds[0];
 		fds[0] = -1; /* transferred */
@@ -260,21 +261,30 @@ is_draining(struct session *s, struct mono *ret_deadline)
 	return any;
 }
 
+/* The tunnel went from under the one stream before its ends had come. */
+static bool
+is_stream_lost(const struct session *s)
+{
+	return s->boot.one_stream && s->ready && s->local.stdio != NULL &&
+	       mono_is_never(s->stop_deadline);
+}
+
 static void
 say_goodbye(struct session *s)
 {
+	struct session_ending *e = &s->ending;
 	struct carrier *c;
 
 	LIST_FOREACH(c, &s->carriers, link)
 		carrier_close(c, TUNNEL_CODE_OK, "");
 	send_packets(s);
-	if (s->boot.one_stream && s->ending.code == 0 &&
-	    mono_is_never(s->stop_deadline) && s->local.stdio != NULL) {
-		s->ending.code = -DT_ERR_TUNNEL_LOST; /* its end never came */
-		(void)snprintf(s->ending.text, sizeof(s->ending.text), "%s",
-		    err_str(s->ending.code));
+	if (is_stream_lost(s)) {
+		if (e->code == 0)
+			(void)snprintf(e->text, sizeof(e->text), "%s",
+			    err_str(-DT_ERR_TUNNEL_LOST));
+		e->code = -DT_ERR_TUNNEL_LOST;
 	}
-	worker_end(s->worker, s->ending.code, s->ending.text);
+	worker_end(s->worker, e->code, e->text);
 }
 
 static struct mono

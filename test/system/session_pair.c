@@ -179,6 +179,10 @@ case_life(enum ipc_kind kind)
 	check_apps("server speaks first", 0, 100);
 	drop_apps();
 
+	if (getenv("ASAN_OPTIONS") == NULL)
+		OK(world_is_confined(w.claimer.pid) &&
+			world_is_confined(w.listener.pid),
+		    "%s: both are confined", kind_name);
 	world_run(&w, never, 300);
 	fds[0] = world_count_fds(w.claimer.pid);
 	fds[1] = world_count_fds(w.listener.pid);

@@ -596,22 +596,36 @@ world_count_fds(pid_t pid)
 	return n;
 }
 
-long
-world_private_dirty_kib(pid_t pid)
+/* The number behind @key in a file of /proc; -1 when it is not there. */
+static long
+proc_value(pid_t pid, const char *file, const char *key)
 {
 	char line[256];
-	long kib = -1;
+	long value = -1;
 	FILE *f;
 
-	(void)snprintf(line, sizeof(line), "/proc/%d/smaps_rollup", (int)pid);
+	(void)snprintf(line, sizeof(line), "/proc/%d/%s", (int)pid, file);
 	f = fopen(line, "r");
 	if (f == NULL)
 		return -1;
 	while (fgets(line, sizeof(line), f) != NULL)
-		if (strncmp(line, "Private_Dirty:", 14) == 0)
-			kib = strtol(line + 14, NULL, 10);
+		if (strncmp(line, key, strlen(key)) == 0)
+			value = strtol(line + strlen(key), NULL, 10);
 	(void)fclose(f);
-	return kib;
+	return value;
+}
+
+long
+world_private_dirty_kib(pid_t pid)
+{
+	return proc_value(pid, "smaps_rollup", "Private_Dirty:");
+}
+
+bool
+world_is_confined(pid_t pid)
+{
+	return proc_value(pid, "status", "Seccomp:") == 2 &&
+	       proc_value(pid, "status", "NoNewPrivs:") == 1;
 }
 
 bool

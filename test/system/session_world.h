@@ -86,6 +86,9 @@ int world_connect(unsigned short port);
 int world_count_fds(pid_t pid);
 /** world_private_dirty_kib(): from smaps_rollup. */
 long world_private_dirty_kib(pid_t pid);
+/** world_is_confined(): seccomp filter and no-new-privileges, as the kernel
+ * tells. */
+bool world_is_confined(pid_t pid);
 
 bool world_is_ready(struct world *w);
 bool world_is_ended(struct world *w);
