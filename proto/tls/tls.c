@@ -24,6 +24,9 @@
 
 /* Record headers and tags of a full queue, a handshake flight, an alert. */
 #define OUT_SLACK ((size_t)64 * 1024)
+/* The output queue's first size for bulk data, for 128 KiB batches: growing
+ * there step by step would copy it all once more. */
+#define OUT_BLOCK ((size_t)160 * 1024)
 #define MAX_SERIAL 20 /* bytes, RFC 5280 4.1.2.2 */
 
 /* A connection without a role. */
@@ -243,6 +246,8 @@ seal(struct tls *t, const uint8_t *p, size_t len)
 	size_t n = 0;
 	int ret;
 
+	if (len == TLS_MAX_RECORD && fifo_len(&t->out) == 0)
+		(void)fifo_reserve(&t->out, OUT_BLOCK, &n); /* only a hint */
 	ERR_clear_error();
 	ret = SSL_write_ex(t->ssl, p, len, &n);
 	if (ret != 1)

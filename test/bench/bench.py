@@ -30,53 +30,6 @@ import lab as l  # noqa: E402
 
 GIB = 1 << 30
 CHUNK = 1 << 20
-TICK = os.sysconf('SC_CLK_TCK')
-
-
-def processes():
-    """{pid: (parent, command, CPU seconds)} of all processes."""
-    out = {}
-    for entry in os.listdir('/proc'):
-        if not entry.isdigit():
-            continue
-        try:
-            with open(f'/proc/{entry}/stat', encoding='utf-8') as f:
-                text = f.read()
-        except OSError:
-            continue
-        name = text[text.index('(') + 1:text.rindex(')')]
-        field = text[text.rindex(')') + 2:].split()
-        out[int(entry)] = (int(field[1]), name,
-                           (int(field[11]) + int(field[12])) / TICK)
-    return out
-
-
-def family(root, table):
-    """root and all its descendants."""
-    found = {root}
-    grew = True
-    while grew:
-        more = {p for p, row in table.items() if row[0] in found} - found
-        found |= more
-        grew = bool(more)
-    return found
-
-
-def daemons_of(env):
-    """The on-demand daemon of a side, found by its runtime folder."""
-    found = []
-    for pid, (_, name, _) in processes().items():
-        if not name.startswith('derptund'):
-            continue
-        try:
-            with open(f'/proc/{pid}/environ', 'rb') as f:
-                text = f.read()
-        except OSError:
-            continue
-        if f'XDG_RUNTIME_DIR={env["XDG_RUNTIME_DIR"]}'.encode() in \
-                text.split(b'\0'):
-            found.append(pid)
-    return found
 
 
 class Meter:
@@ -87,9 +40,9 @@ class Meter:
         self.before = self._sum()
 
     def _sum(self):
-        table = processes()
+        table = l.processes()
         return {name: sum(table[p][2] for r in pids if r in table
-                          for p in family(r, table))
+                          for p in l.family(r, table))
                 for name, pids in self.roots.items()}
 
     def stop(self):
@@ -124,8 +77,8 @@ class Pair:
 
     def roots(self):
         return {
-            'sharer': [self.sharer.proc.pid, *daemons_of(self.env_a)],
-            'opener': [self.opener.proc.pid, *daemons_of(self.env_b)],
+            'sharer': [self.sharer.proc.pid, *l.daemons_of(self.env_a)],
+            'opener': [self.opener.proc.pid, *l.daemons_of(self.env_b)],
             'relay': [self.relay.process.proc.pid],
         }
 
@@ -338,10 +291,10 @@ class Bench:
                         'm')
             pair.open()
             time.sleep(2)
-            table = processes()
+            table = l.processes()
             dirty = {}
-            for root in daemons_of(pair.env_a) + daemons_of(pair.env_b):
-                for pid in family(root, table):
+            for root in l.daemons_of(pair.env_a) + l.daemons_of(pair.env_b):
+                for pid in l.family(root, table):
                     name = table[pid][1]
                     dirty.setdefault(name, []).append(private_dirty(pid))
             pair.close()

@@ -28,6 +28,7 @@ DERPER = 'tailscale.com/cmd/derper@v1.96.5'
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
 _PR_SET_PDEATHSIG = 1
+_TICK = os.sysconf('SC_CLK_TCK')
 
 
 class Skip(Exception):
@@ -254,6 +255,58 @@ class Lab:
                         '-stun-port', '3478'], self.env('relay'))
         wait_for_port(HOST, port)
         return Relay('derper', p, port, state / f'{HOST}.crt')
+
+
+def kill_daemons(env):
+    """kill -9 of a side's daemon, as if its machine had lost power."""
+    for pid in daemons_of(env):
+        os.kill(pid, signal.SIGKILL)
+
+
+def processes():
+    """{pid: (parent, command, CPU seconds)} of all processes."""
+    out = {}
+    for entry in os.listdir('/proc'):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f'/proc/{entry}/stat', encoding='utf-8') as f:
+                text = f.read()
+        except OSError:
+            continue
+        name = text[text.index('(') + 1:text.rindex(')')]
+        field = text[text.rindex(')') + 2:].split()
+        out[int(entry)] = (int(field[1]), name,
+                           (int(field[11]) + int(field[12])) / _TICK)
+    return out
+
+
+def family(root, table):
+    """root and all its descendants."""
+    found = {root}
+    grew = True
+    while grew:
+        more = {p for p, row in table.items() if row[0] in found} - found
+        found |= more
+        grew = bool(more)
+    return found
+
+
+def daemons_of(env):
+    """The on-demand daemon of a side, found by its runtime folder."""
+    found = []
+    for pid, (_, name, _) in processes().items():
+        if not name.startswith('derptund'):
+            continue
+        try:
+            with open(f'/proc/{pid}/environ', 'rb') as f:
+                text = f.read()
+        except OSError:
+            continue
+        if f'XDG_RUNTIME_DIR={env["XDG_RUNTIME_DIR"]}'.encode() in \
+                text.split(b'\0'):
+            found.append(pid)
+    return found
 
 
 def wait_for_port(host, port, timeout=15):

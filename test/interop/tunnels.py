@@ -39,6 +39,12 @@ class Side:
         self.flags = ['--force-relay'] if force_relay else []
         self.is_go = name == 'Go'
 
+    def vanish(self, process, env):
+        """This side is gone without a word."""
+        if not self.is_go:
+            l.kill_daemons(env)
+        process.stop(signal.SIGKILL)
+
     def share(self, relay, target, tag):
         p = self.lab.start([self.derphole, 'share', target,
                             '--print-token-only', *self.flags],
@@ -120,7 +126,7 @@ def share_open(lab, offer, use, relay, tag):
     if not offer.is_go:
         # Lost, not closed: the share goes back to waiting and serves a second
         # opener under the same token.
-        opener.stop(signal.SIGKILL)
+        use.vanish(opener, lab.env(f'{tag}-b', relay))
         second, address = again_open(use, relay, token, tag + '2')
         l.exchange(address, MIB, MIB)
         must_live(sharer)
@@ -164,7 +170,7 @@ def restart(offer, use, relay, tokens, service, state):
     """Server stopped and started: the client comes back by itself (ours), or a
     new one does (Go's never exits and never reconnects)."""
     server, client, address, tag = state
-    server.stop(signal.SIGKILL)
+    offer.vanish(server, offer.lab.env(f'{tag}-a', relay))
     time.sleep(0.5)
     server = offer.serve(relay, tokens[0], service.address, tag + 'r')
     start = time.monotonic()
@@ -188,7 +194,7 @@ def second_client(offer, use, relay, tokens, state):
     server, client, service, tag = state
     start = time.monotonic()
     if not offer.is_go:
-        client.stop(signal.SIGKILL)
+        use.vanish(client, offer.lab.env(f'{tag}-b', relay))
         client, address = again_tunnel(use, relay, tokens[1], tag + '2', 25)
         must_live(server)
         return server, client, address, \
