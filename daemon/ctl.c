@@ -15,65 +15,24 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/ctl_methods.h"
+#include "daemon/ctl_state.h"
 #include "daemon/daemon.h"
-#include "daemon/session_worker.h"
 #include "lib/err.h"
 #include "lib/fd.h"
-#include "lib/linechan.h"
 #include "lib/log.h"
-#include "lib/queue.h"
-#include "proto/rpc/rpc.h"
+#include "lib/secret.h"
 
-/* Dials of one connection: all its sessions together. */
-#define CTL_MAX_ASKS 256
 /* How long the error of a broken line may take to leave. */
 #define CTL_LINGER_US (1 * MONO_SEC)
 /* Connections taken in one turn. */
 #define CTL_MAX_ACCEPT 16
 
-/* One `dial` under way.  Owner: its connection. */
-struct ctl_ask {
-	LIST_ENTRY(ctl_ask) entry;
-	int64_t id;
-	uint32_t session;
-	uint32_t connection;
-	struct mono deadline;
-};
-
-/* Owner: the list of ctl. */
-struct ctl_conn {
-	LIST_ENTRY(ctl_conn) entry;
-	struct ctl *ctl;
-	uint32_t id;
-	uid_t uid;
-	pid_t pid;
-	struct linechan *line;
-	unsigned late; /* requests not answered yet */
-	bool subscribed;
-	uint32_t subscribed_to; /* session, or 0: all */
-	bool closing;
-	int64_t last_ask;
-	size_t n_asks;
-	LIST_HEAD(, ctl_ask) asks;
-};
-
-struct ctl {
-	struct daemon *daemon;
-	int listen_fd;
-	struct loop_io *io;
-	struct loop_timer *dial_timer;
-	uint32_t last_id;
-	size_t count;
-	LIST_HEAD(, ctl_conn) conns;
-};
-
-static struct ctl_conn *
-find(struct ctl *c, uint32_t id)
+struct ctl_conn *
+ctl_find(struct ctl *c, uint32_t id)
 {
 	struct ctl_conn *k;
 
@@ -87,17 +46,11 @@ static void
 drop(struct ctl_conn *k)
 {
 	struct ctl *c = k->ctl;
-	struct ctl_ask *a;
 	uint32_t id = k->id;
 
 	LIST_REMOVE(k, entry);
 	c->count--;
-	while ((a = LIST_FIRST(&k->asks)) != NULL) {
-		LIST_REMOVE(a, entry);
-		session_worker_dialed(
-		    c->daemon, a->session, a->connection, -DT_ERR_CLOSED, -1);
-		free(a);
-	}
+	ctl_dial_drop_all(k);
 	linechan_free(k->line);
 	free(k);
 	log_debug("ctl", "connection closed conn=%u", id);
@@ -117,8 +70,8 @@ give_up(struct ctl_conn *k, const char *why)
 }
 
 /* Sends and frees @line, which may be NULL (no memory, or too long). */
-static void
-put_line(struct ctl_conn *k, char *line, size_t len)
+void
+ctl_put_line(struct ctl_conn *k, char *line, size_t len)
 {
 	if (line == NULL)
 		give_up(k, "an answer does not fit a line");
@@ -136,14 +89,14 @@ put_error(struct ctl_conn *k, json_t *id, int code, int r, const char *message)
 	size_t len = 0;
 	char *line = rpc_error(id, code, message, data, &len);
 
-	put_line(k, line, len);
+	ctl_put_line(k, line, len);
 }
 
 /* The connection of a late answer, or NULL if it is gone. */
 static struct ctl_conn *
 take_call(struct ctl *c, struct ctl_call *call)
 {
-	struct ctl_conn *k = call->id != NULL ? find(c, call->conn) : NULL;
+	struct ctl_conn *k = call->id != NULL ? ctl_find(c, call->conn) : NULL;
 
 	if (k != NULL && k->late > 0)
 		k->late--;
@@ -166,7 +119,7 @@ ctl_answer(struct ctl *c, struct ctl_call *call, json_t *result)
 
 	if (k != NULL) {
 		line = rpc_response(call->id, result, 0, &len);
-		put_line(k, line, len);
+		ctl_put_line(k, line, len);
 	} else
 		json_decref(result);
 	ctl_forget(call);
@@ -216,133 +169,6 @@ ctl_event(struct ctl *c, uint32_t owner, uint32_t session, json_t *params)
 	json_decref(params);
 }
 
-/* The earliest deadline of all dials decides; there are few. */
-static void
-arm_dials(struct ctl *c)
-{
-	struct mono at = MONO_NEVER;
-	const struct ctl_conn *k;
-	const struct ctl_ask *a;
-
-	LIST_FOREACH(k, &c->conns, entry)
-		LIST_FOREACH(a, &k->asks, entry)
-			at = mono_min(at, a->deadline);
-	loop_timer_at(c->dial_timer, at);
-}
-
-static void
-end_ask(struct ctl_conn *k, struct ctl_ask *a, int r, int fd)
-{
-	uint32_t session = a->session, connection = a->connection;
-
-	LIST_REMOVE(a, entry);
-	k->n_asks--;
-	free(a);
-	session_worker_dialed(k->ctl->daemon, session, connection, r, fd);
-}
-
-static void
-on_dial_timer(void *arg, struct mono now)
-{
-	struct ctl *c = arg;
-	struct ctl_conn *k, *next;
-	struct ctl_ask *a, *next_ask;
-
-	LIST_FOREACH_SAFE(k, &c->conns, entry, next)
-		LIST_FOREACH_SAFE(a, &k->asks, entry, next_ask)
-			if (!mono_before(now, a->deadline))
-				end_ask(k, a, -DT_ERR_TIMEOUT, -1);
-	arm_dials(c);
-}
-
-int
-ctl_dial(struct ctl *c, uint32_t owner, uint32_t endpoint, uint32_t session,
-    uint32_t connection)
-{
-	struct ctl_conn *k = find(c, owner);
-	struct ctl_ask *a;
-	size_t len = 0;
-	char *line;
-
-	if (k == NULL || k->closing)
-		return -DT_ERR_CLOSED;
-	if (k->n_asks >= CTL_MAX_ASKS)
-		return -DT_ERR_FULL;
-	a = calloc(1, sizeof(*a));
-	if (a == NULL)
-		return -ENOMEM;
-	a->id = ++k->last_ask;
-	a->session = session;
-	a->connection = connection;
-	a->deadline = mono_add(loop_now(c->daemon->loop), CTL_DIAL_US);
-	LIST_INSERT_HEAD(&k->asks, a, entry);
-	k->n_asks++;
-	line = rpc_request(a->id, "dial",
-	    json_pack("{s:I,s:I,s:I}", "endpoint", (json_int_t)endpoint,
-		"session", (json_int_t)session, "connection",
-		(json_int_t)connection),
-	    0, &len);
-	put_line(k, line, len);
-	arm_dials(c);
-	return 0;
-}
-
-/* What an error response to `dial` says, as one of our numbers. */
-static int
-dial_error(const json_t *error)
-{
-	const char *name = json_string_value(
-	    json_object_get(json_object_get(error, "data"), "name"));
-	static const int known[] = { -DT_ERR_RESOLVE, -DT_ERR_TIMEOUT,
-		-DT_ERR_LIMIT, -ECONNREFUSED, -ENETUNREACH, -EHOSTUNREACH,
-		-ETIMEDOUT };
-
-	for (size_t i = 0; name != NULL && i < sizeof(known) / sizeof(known[0]);
-	     i++)
-		if (strcmp(name, err_name(known[i])) == 0)
-			return known[i];
-	return -DT_ERR_BACKEND_REFUSED;
-}
-
-/* A backend must be a stream socket; it becomes the worker's alone. */
-static int
-check_backend(int fd)
-{
-	int type = 0;
-	socklen_t len = sizeof(type);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0)
-		return -errno;
-	if (type != SOCK_STREAM)
-		return -EPROTOTYPE;
-	return fd_set_nonblock(fd);
-}
-
-static void
-on_response(
-    struct ctl_conn *k, const struct rpc_message *m, int *fds, size_t n_fds)
-{
-	struct ctl_ask *a;
-	int r = 0;
-
-	LIST_FOREACH(a, &k->asks, entry)
-		if (json_is_integer(m->id) &&
-		    json_integer_value(m->id) == a->id)
-			break;
-	if (a == NULL)
-		return; /* too late, or invented */
-	if (m->error != NULL)
-		r = dial_error(m->error);
-	else if (n_fds != 1)
-		r = -DT_ERR_BACKEND_REFUSED;
-	else
-		r = check_backend(fds[0]);
-	end_ask(k, a, r, r == 0 ? fds[0] : -1);
-	if (r == 0)
-		fds[0] = -1; /* transferred */
-	arm_dials(k->ctl);
-}
-
 static void
 answer(struct ctl_conn *k, struct ctl_request *q)
 {
@@ -361,7 +187,7 @@ answer(struct ctl_conn *k, struct ctl_request *q)
 		put_error(k, q->id, RPC_INTERNAL, -DT_ERR_TOO_LONG,
 		    "the answer does not fit a line");
 	else
-		put_line(k, line, len);
+		ctl_put_line(k, line, len);
 }
 
 static void
@@ -422,7 +248,7 @@ handle(struct ctl_conn *k, const struct rpc_message *m)
 	if (m->kind == RPC_REQUEST)
 		on_request(k, m, fds, m->fds);
 	else if (m->kind == RPC_RESPONSE)
-		on_response(k, m, fds, m->fds);
+		ctl_dial_response(k, m, fds, m->fds);
 	/* Notifications from callers mean nothing to us. */
 	for (size_t i = 0; i < FD_MAX_PASSED; i++)
 		fd_close(&fds[i]);
@@ -483,7 +309,7 @@ say_hello(struct ctl_conn *k)
 		(int)d->config->system),
 	    &len);
 
-	put_line(k, line, len);
+	ctl_put_line(k, line, len);
 }
 
 static bool
@@ -590,7 +416,7 @@ ctl_new(struct daemon *d, int listen_fd)
 	c->listen_fd = listen_fd;
 	LIST_INIT(&c->conns);
 	c->io = loop_io_new(d->loop, listen_fd, on_listen, c);
-	c->dial_timer = loop_timer_new(d->loop, on_dial_timer, c);
+	c->dial_timer = ctl_dial_timer(c);
 	if (c->io == NULL || c->dial_timer == NULL) {
 		loop_io_free(c->io);
 		loop_timer_free(c->dial_timer);

@@ -256,7 +256,17 @@ on_limit(void *arg, struct mono now)
 	fail(arg, -DT_ERR_TIMEOUT, "");
 }
 
-/* Split the URL; only what a map's address may contain. */
+/* Only what a map's address may contain. */
+static bool
+is_clean(const char *url)
+{
+	for (const char *c = url; *c != '\0'; c++)
+		if (*c <= ' ' || *c > '~' || *c == '#')
+			return false;
+	return true;
+}
+
+/* Split the URL. */
 static int
 parse_url(struct http_get *g, const char *url, struct tls_ctx *tls)
 {
@@ -273,12 +283,10 @@ parse_url(struct http_get *g, const char *url, struct tls_ctx *tls)
 	} else
 		return -DT_ERR_SYNTAX;
 	n = strcspn(host, "/?#");
-	if (n == 0 || n >= ADDR_MAX_HOST || memchr(host, '@', n) != NULL ||
+	if (!is_clean(url) || n == 0 || n >= ADDR_MAX_HOST ||
+	    memchr(host, '@', n) != NULL ||
 	    strlen(host + n) + 2 > sizeof(g->path))
 		return -DT_ERR_SYNTAX;
-	for (const char *c = url; *c != '\0'; c++)
-		if (*c <= ' ' || *c > '~' || *c == '#')
-			return -DT_ERR_SYNTAX;
 	(void)snprintf(g->path, sizeof(g->path), "%s%s",
 	    host[n] == '/' ? "" : "/", host + n);
 	(void)snprintf(authority, sizeof(authority), "%.*s", (int)n, host);

@@ -83,12 +83,15 @@ start_claiming(struct session *s)
 }
 
 static void
-relay_failed(struct session *s, const char *why)
+relay_failed(struct session *s, const struct relay_link_info *info)
 {
 	char text[400];
 
-	(void)snprintf(text, sizeof(text), "%s",
-	    why[0] != '\0' ? why : "relay did not answer in time");
+	if (info->error[0] != '\0')
+		(void)snprintf(text, sizeof(text), "%s", info->error);
+	else
+		(void)snprintf(text, sizeof(text), "relay %s:%u: %s",
+		    info->host, (unsigned)info->port, err_str(-DT_ERR_TIMEOUT));
 	session_finish(s, -DT_ERR_RELAY_UNREACHABLE, text);
 }
 
@@ -108,7 +111,7 @@ on_link_state(void *arg, struct mono now)
 		 !info.ever_connected &&
 		 (info.hopeless || info.failures >= SESSION_RELAY_ATTEMPTS ||
 		     mono_before(s->relay_deadline, now)))
-		relay_failed(s, info.error);
+		relay_failed(s, &info);
 }
 
 static void
@@ -190,7 +193,7 @@ on_timer(void *arg, struct mono now)
 	(void)now;
 	if (s->state == SESSION_CONNECTING) {
 		relay_link_info(s->link, &info);
-		relay_failed(s, info.error);
+		relay_failed(s, &info);
 	} else if (s->state == SESSION_STARTING ||
 		   s->state == SESSION_RECONNECTING)
 		start_attempt(s);

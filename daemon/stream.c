@@ -273,33 +273,38 @@ drain_tls(struct stream *s, struct mono now, bool *ret_eof)
 	return n < 0 && n != -EAGAIN ? (int)n : 0;
 }
 
+/* Until the socket would block.  0, or why the stream ends. */
+static int
+read_all(struct stream *s, struct mono now, bool *ret_eof)
+{
+	size_t total = 0;
+	ssize_t n;
+	int r = 0;
+
+	while (r == 0 && total < STREAM_MAX_TURN && !*ret_eof && !is_dead(s)) {
+		n = read_socket(s);
+		if (n < 0)
+			return n == -EAGAIN ? 0 : (int)n;
+		total += (size_t)n;
+		*ret_eof = n == 0;
+		r = s->tls != NULL ? drain_tls(s, now, ret_eof)
+				   : hand_up(s, now);
+	}
+	return r;
+}
+
 static void
 on_readable(struct stream *s, struct mono now)
 {
-	size_t total = 0;
-	ssize_t n = 1;
 	bool eof = false;
-	int r = 0;
+	int sent = 0, r = read_all(s, now, &eof);
 
-	while (
-	    n > 0 && total < STREAM_MAX_TURN && r == 0 && !eof && !is_dead(s)) {
-		n = read_socket(s);
-		if (n > 0)
-			total += (size_t)n;
-		if (n == 0)
-			eof = true;
-		if (n >= 0)
-			r = s->tls != NULL ? drain_tls(s, now, &eof)
-					   : hand_up(s, now);
-	}
 	if (is_dead(s))
 		return;
-	if (r == 0 && n < 0 && n != -EAGAIN)
-		r = (int)n;
-	if (r == 0 && s->tls != NULL) /* handshake flights, alerts */
-		r = send_all(s);
-	else if (s->tls != NULL)
-		(void)send_all(s); /* the alert, if it still gets through */
+	if (s->tls != NULL) /* handshake flights; an alert, if it gets out */
+		sent = send_all(s);
+	if (r == 0)
+		r = sent;
 	if (r < 0 || eof)
 		close_with(s, r, now);
 }

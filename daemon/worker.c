@@ -10,9 +10,6 @@
  *
  * The owner hears of the end once, through gone().  An abandoned worker has no
  * owner; the pool buries it.
- *
- * Packets towards workers are gathered in one buffer for all: they mostly come
- * in runs for the same one.  A packet for another worker sends what is there.
  */
 #include "daemon/worker.h"
 
@@ -23,13 +20,14 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "daemon/worker_batch.h"
+#include "daemon/worker_exit.h"
 #include "daemon/worker_spawn.h"
 #include "lib/chan.h"
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "lib/log.h"
 #include "lib/queue.h"
-#include "proto/ipc/exitcode.h"
 
 /* Kernel buffers of a packet channel: several batches. */
 #define WORKER_SOCKET_BUFFER (1024 * 1024)
@@ -65,9 +63,7 @@ struct worker_pool {
 	LIST_HEAD(, worker) workers;
 	size_t count;
 	char dir[WORKER_MAX_PATH];
-	struct worker *batch_owner;
-	struct buf_writer batch;
-	uint8_t batch_bytes[IPC_MAX_BATCH];
+	struct worker_batch batch;
 };
 
 static const char *
@@ -87,48 +83,35 @@ set_reason(struct worker *w, int code, const char *text)
 }
 
 static void
+close_packets(struct worker *w)
+{
+	worker_batch_forget(&w->pool->batch, w->packets);
+	chan_free(w->packets);
+	w->packets = NULL;
+}
+
+static void
 bury(struct worker *w)
 {
 	struct worker_pool *pool = w->pool;
 
-	if (pool->batch_owner == w)
-		pool->batch_owner = NULL;
+	close_packets(w);
 	LIST_REMOVE(w, entry);
 	pool->count--;
 	loop_timer_free(w->timer);
 	chan_free(w->control);
-	chan_free(w->packets);
 	free(w);
 }
 
-/* Exit statuses in words, for a worker without last words of its own. */
+/* For a worker without last words of its own. */
 static void
 reason_from_status(struct worker *w)
 {
-	int s = w->wait_status;
-	char text[64];
+	char text[WORKER_EXIT_MAX_TEXT];
 
 	if (w->has_reason)
 		return;
-	if (WIFEXITED(s) && WEXITSTATUS(s) == EXIT_WORKER_OK) {
-		set_reason(w, w->stopping ? 0 : -DT_ERR_WORKER_LOST,
-		    "worker ended without a word");
-		return;
-	}
-	if (WIFSIGNALED(s))
-		(void)snprintf(text, sizeof(text), "worker died of signal %d",
-		    WTERMSIG(s));
-	else if (WEXITSTATUS(s) == EXIT_WORKER_MEMORY)
-		(void)snprintf(text, sizeof(text), "worker ran out of memory");
-	else if (WEXITSTATUS(s) == EXIT_WORKER_SANDBOX)
-		(void)snprintf(
-		    text, sizeof(text), "worker could not confine itself");
-	else if (WEXITSTATUS(s) == WORKER_SPAWN_FAILED)
-		(void)snprintf(
-		    text, sizeof(text), "worker could not be started");
-	else
-		(void)snprintf(text, sizeof(text), "worker exited with %d",
-		    WEXITSTATUS(s));
+	worker_exit_text(w->wait_status, text);
 	if (!w->stop_sent)
 		log_err("worker", "%s session=%u role=%s pid=%d", text, w->p.id,
 		    role_name(w->p.role), (int)w->last_pid);
@@ -191,8 +174,7 @@ on_timer(void *arg, struct mono now)
 	if (w->pid == 0) { /* it left the channels to somebody: cut them */
 		chan_free(w->control);
 		w->control = NULL;
-		chan_free(w->packets);
-		w->packets = NULL;
+		close_packets(w);
 		check_gone(w, now);
 		return;
 	}
@@ -324,8 +306,7 @@ on_packets_closed(void *arg, int r)
 	struct worker *w = arg;
 
 	(void)r;
-	chan_free(w->packets);
-	w->packets = NULL;
+	close_packets(w);
 	begin_stop(w, WORKER_GRACE_US);
 	check_gone(w, loop_now(w->pool->loop));
 }
@@ -540,49 +521,19 @@ worker_send_fds(
 	return post(w, &bw, fds, n_fds);
 }
 
-static void
-flush_batch(struct worker_pool *pool)
-{
-	struct worker *w = pool->batch_owner;
-
-	pool->batch_owner = NULL;
-	if (w == NULL || w->packets == NULL || pool->batch.len == 0)
-		return;
-	/* A gate that is behind loses strangers' packets: they are resent. */
-	(void)chan_send(
-	    w->packets, pool->batch_bytes, pool->batch.len, NULL, 0);
-}
-
-static void
-start_batch(struct worker *w)
-{
-	flush_batch(w->pool);
-	w->pool->batch_owner = w;
-	w->pool->batch =
-	    buf_writer(w->pool->batch_bytes, sizeof(w->pool->batch_bytes));
-}
-
 void
 worker_packet(
     struct worker *w, const struct key32 *key, const uint8_t *p, size_t len)
 {
-	const uint8_t *k = key != NULL ? key->b : NULL;
-
-	if (w->packets == NULL || len == 0)
-		return;
-	if (w->pool->batch_owner != w)
-		start_batch(w);
-	if (ipc_packet_put(&w->pool->batch, k, p, len) == 0)
-		return;
-	start_batch(w);
-	/* Fits an empty batch: relayed packets have at most 64 KiB. */
-	(void)ipc_packet_put(&w->pool->batch, k, p, len);
+	if (w->packets != NULL)
+		worker_batch_put(&w->pool->batch, w->packets,
+		    key != NULL ? key->b : NULL, p, len);
 }
 
 void
 worker_pool_flush(struct worker_pool *pool)
 {
-	flush_batch(pool);
+	worker_batch_flush(&pool->batch);
 }
 
 void

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Shared by ctl.c and ctl_dial.c only. */
+#ifndef DAEMON_CTL_STATE_H
+#define DAEMON_CTL_STATE_H
+
+#include "daemon/ctl.h"
+#include "lib/linechan.h"
+#include "lib/queue.h"
+#include "proto/rpc/rpc.h"
+
+/* One `dial` under way.  Owner: its connection. */
+struct ctl_ask {
+	LIST_ENTRY(ctl_ask) entry;
+	int64_t id;
+	uint32_t session;
+	uint32_t connection;
+	struct mono deadline;
+};
+
+/* Owner: the list of ctl. */
+struct ctl_conn {
+	LIST_ENTRY(ctl_conn) entry;
+	struct ctl *ctl;
+	uint32_t id;
+	uid_t uid;
+	pid_t pid;
+	struct linechan *line;
+	unsigned late; /* requests not answered yet */
+	bool subscribed;
+	uint32_t subscribed_to; /* session, or 0: all */
+	bool closing;
+	int64_t last_ask;
+	size_t n_asks;
+	LIST_HEAD(, ctl_ask) asks;
+};
+
+struct ctl {
+	struct daemon *daemon;
+	int listen_fd;
+	struct loop_io *io;
+	struct loop_timer *dial_timer;
+	uint32_t last_id;
+	size_t count;
+	LIST_HEAD(, ctl_conn) conns;
+};
+
+/** ctl_find(): a connection by id, or NULL. */
+struct ctl_conn *ctl_find(struct ctl *c, uint32_t id);
+/** ctl_put_line(): send and free @line; NULL (no memory, or too long) and a
+ * full queue end the connection. */
+void ctl_put_line(struct ctl_conn *k, char *line, size_t len);
+
+/** ctl_dial_timer(): for ctl_new(). */
+struct loop_timer *ctl_dial_timer(struct ctl *c);
+/** ctl_dial_response(): the answer to one; takes a descriptor it uses. */
+void ctl_dial_response(
+    struct ctl_conn *k, const struct rpc_message *m, int *fds, size_t n_fds);
+/** ctl_dial_drop_all(): the connection is gone. */
+void ctl_dial_drop_all(struct ctl_conn *k);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Shared by relay_link.c and relay_pool.c only. */
+#ifndef DAEMON_RELAY_LINK_STATE_H
+#define DAEMON_RELAY_LINK_STATE_H
+
+#include "daemon/backoff.h"
+#include "daemon/relay_dial.h"
+#include "daemon/relay_link.h"
+#include "daemon/stream.h"
+#include "proto/derp/derp_client.h"
+
+/* "relay HOST:PORT: " and what TLS or the server said. */
+#define RELAY_LINK_MAX_ERROR 320
+struct relay_link {
+	LIST_ENTRY(relay_link) entry;
+	struct relay_pool *pool;
+	unsigned users;
+	LIST_HEAD(, relay_watch) watches;
+	struct relay_params *params;
+	struct key32 own_private;
+	struct key32 own_public;
+	struct relay_target targets[RELAY_TARGET_MAX];
+	size_t n_targets;
+	size_t target; /* the one in use */
+	struct router *router;
+	enum relay_link_state state;
+	struct mono since;
+	struct mono retry_at;
+	struct mono connected_at;
+	struct backoff backoff;
+	unsigned failures;
+	bool ever_connected;
+	bool hopeless;
+	bool high;
+	bool lingering;
+	int error_code;
+	char error[RELAY_LINK_MAX_ERROR];
+	struct loop_timer *timer; /* client deadline, or retry, or linger */
+	struct relay_dial *dial;
+	struct stream *stream;
+	struct derp_client *client;
+	struct mono attempt_ends;
+	uint64_t packets_in, packets_out, packets_lost, bytes_in, bytes_out;
+};
+
+struct relay_pool {
+	struct loop *loop;
+	LIST_HEAD(, relay_link) links;
+	size_t count;
+};
+
+/** relay_link_timer(): for relay_link_get(). */
+struct loop_timer *relay_link_timer(struct relay_link *link);
+/** relay_link_destroy(): disconnect, remove from the pool, free. */
+void relay_link_destroy(struct relay_link *link);
+/** relay_link_flush(): what this turn queued. */
+void relay_link_flush(struct relay_link *link, struct mono now);
+/** relay_link_queued(): bytes not yet in the socket. */
+size_t relay_link_queued(const struct relay_link *link);
+
+#endif
