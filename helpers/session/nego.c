@@ -187,11 +187,25 @@ on_envelope(struct session *s, const struct envelope *e)
 	 * call-me-maybe are for direct paths; the rest is for transfers. */
 }
 
-bool
-nego_input(struct session *s, const uint8_t *pkt, size_t len)
+/* Apart from nego_input(), which sees every datagram: this frame is large. */
+static __attribute__((noinline)) bool
+parse_input(struct session *s, const uint8_t *pkt, size_t len)
 {
 	struct envelope e;
 
+	if (envelope_parse(&e, pkt, len) != 0)
+		return false;
+	if (e.kind == ENVELOPE_CLAIM)
+		on_claim(s, &e, pkt, len);
+	else
+		on_envelope(s, &e);
+	envelope_fini(&e);
+	return true;
+}
+
+bool
+nego_input(struct session *s, const uint8_t *pkt, size_t len)
+{
 	if (!envelope_is_shaped(pkt, len))
 		return false;
 	session_wake(s);
@@ -205,14 +219,7 @@ nego_input(struct session *s, const uint8_t *pkt, size_t len)
 		decided(s);
 		return true;
 	}
-	if (envelope_parse(&e, pkt, len) != 0)
-		return false;
-	if (e.kind == ENVELOPE_CLAIM)
-		on_claim(s, &e, pkt, len);
-	else
-		on_envelope(s, &e);
-	envelope_fini(&e);
-	return true;
+	return parse_input(s, pkt, len);
 }
 
 static void

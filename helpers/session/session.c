@@ -187,8 +187,10 @@ void
 session_wake(struct session *s)
 {
 	/* The timer's callback is empty: any turn ends in session_turn(). */
-	if (s->timer != NULL)
-		loop_timer_at(s->timer, (struct mono){ 0 });
+	if (s->awake || s->timer == NULL)
+		return;
+	s->awake = true;
+	loop_timer_at(s->timer, (struct mono){ 0 });
 }
 
 /* Send what is left of the batch, then what QUIC has.  Stops when the path is
@@ -333,6 +335,7 @@ session_turn(void *arg, struct mono now)
 	}
 	if (!TAILQ_EMPTY(&s->dirty))
 		at = (struct mono){ 0 };
+	s->awake = false;
 	loop_timer_at(s->timer, at);
 }
 

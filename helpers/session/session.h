@@ -94,6 +94,7 @@ struct session {
 	struct loop *loop;
 	struct loop_timer *timer;
 	struct mono now; /* of this turn */
+	bool awake;      /* the timer is set for the end of this turn */
 	struct ipc_boot_session boot;
 	int signer_fd;
 	struct key32 own_seed; /* claimer; wiped once QUIC has it */
