@@ -403,16 +403,6 @@ make_channels(struct worker *w, int *control, int *packets)
 }
 
 static int
-start_process(struct worker *w, int control, int packets)
-{
-	char path[WORKER_MAX_PATH + 32], name[32];
-
-	(void)snprintf(name, sizeof(name), "derptun-%s", role_name(w->p.role));
-	(void)snprintf(path, sizeof(path), "%s/%s", w->pool->dir, name);
-	return worker_spawn(path, name, control, packets, &w->pid);
-}
-
-static int
 give_birth(struct worker *w, const struct worker_params *p)
 {
 	int control[2] = { -1, -1 }, packets[2] = { -1, -1 };
@@ -424,7 +414,8 @@ give_birth(struct worker *w, const struct worker_params *p)
 	if (r == 0)
 		r = make_channels(w, &control[0], &packets[0]);
 	if (r == 0)
-		r = start_process(w, control[1], packets[1]);
+		r = worker_spawn(w->pool->dir, role_name(w->p.role), control[1],
+		    packets[1], &w->pid);
 	for (size_t i = 0; i < 2; i++) {
 		fd_close(&control[i]);
 		fd_close(&packets[i]);

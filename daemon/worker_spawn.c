@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -67,14 +68,17 @@ become(const char *path, const char *const argv[], const char *const env[],
 }
 
 int
-worker_spawn(const char *path, const char *name, int control, int packets,
-    pid_t *ret_pid)
+worker_spawn(
+    const char *dir, const char *role, int control, int packets, pid_t *ret_pid)
 {
+	char path[WORKER_SPAWN_MAX_PATH], name[32];
 	const char *env[WORKER_MAX_ENV + 1];
 	const char *argv[] = { name, NULL };
 	pid_t parent = getpid();
 	pid_t pid;
 
+	(void)snprintf(name, sizeof(name), "derptun-%s", role);
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
 	(void)fill_env(env);
 	pid = fork();
 	if (pid < 0)
