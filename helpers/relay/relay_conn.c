@@ -61,6 +61,7 @@ relay_conn_kill(struct relay_conn *c)
 	if (c->mode == RELAY_CONN_DEAD)
 		return;
 	c->mode = RELAY_CONN_DEAD;
+	leave_handshakes(c);
 	if (c->is_dirty)
 		TAILQ_REMOVE(&relay->dirty, c, in_dirty);
 	c->is_dirty = false;
@@ -88,7 +89,6 @@ destroy(struct relay_conn *c)
 {
 	struct relay *relay = c->relay;
 
-	leave_handshakes(c);
 	TAILQ_REMOVE(&relay->all, c, in_all);
 	TAILQ_REMOVE(&relay->dead, c, in_dirty);
 	relay->n_conns--;

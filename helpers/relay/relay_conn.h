@@ -57,6 +57,7 @@ struct relay_conn {
 	bool is_handshake;  /* in relay->handshakes */
 	bool is_dirty;      /* in relay->dirty */
 	bool is_blocked;    /* the socket takes no more */
+	bool is_waiting;    /* LOOP_WRITE is asked for, and stall runs */
 	bool is_turn_disco; /* whose turn it is, of disco and data */
 	bool has_write_error;
 	int fd;

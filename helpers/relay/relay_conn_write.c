@@ -122,11 +122,16 @@ bytes_acked(const struct relay_conn *c)
 	return info.tcpi_bytes_acked;
 }
 
+/* The socket took @n bytes and wants no more for now. */
 static void
-block(struct relay_conn *c, struct mono now)
+block(struct relay_conn *c, ssize_t n, struct mono now)
 {
 	c->is_blocked = true;
-	c->progress = now;
+	if (n > 0 || !c->is_waiting)
+		c->progress = now;
+	if (c->is_waiting)
+		return;
+	c->is_waiting = true;
 	c->acked = bytes_acked(c);
 	loop_io_set(c->io, LOOP_READ | LOOP_WRITE);
 	loop_timer_at(c->stall, mono_add(now, STALL_CHECK_US));
@@ -183,7 +188,7 @@ relay_conn_write_flush(struct relay_conn *c, struct mono now)
 		if (n > 0)
 			pending_drop(c, (size_t)n);
 		if (n < (ssize_t)len)
-			block(c, now);
+			block(c, n, now);
 	}
 }
 
@@ -191,9 +196,14 @@ void
 relay_conn_write_ready(struct relay_conn *c, struct mono now)
 {
 	c->is_blocked = false;
-	loop_io_set(c->io, LOOP_READ);
-	loop_timer_at(c->stall, MONO_NEVER);
 	relay_conn_write_flush(c, now);
+	if (c->is_blocked || c->mode == RELAY_CONN_DEAD)
+		return;
+	/* Only now: while it blocks again and again nothing needs changing. */
+	c->is_waiting = false;
+	loop_io_set(c->io, LOOP_READ);
+	if (c->mode != RELAY_CONN_LINGER)
+		loop_timer_at(c->stall, MONO_NEVER);
 }
 
 void

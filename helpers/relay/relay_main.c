@@ -317,6 +317,7 @@ main(int argc, char **argv)
 	}
 	log_init("derptun-relay",
 	    p.opt.is_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	(void)signal(SIGPIPE, SIG_IGN); /* a log that nobody reads any more */
 	fit_limits(&p.opt);
 	r = secret_init();
 	if (r == 0)
