@@ -508,10 +508,11 @@ quic_conn_stats(struct quic_conn *c, struct quic_stats *ret_stats)
 		.pkts_received = c->pkts_received,
 		.streams_lost = c->streams_lost,
 	};
-	struct quic_stream *s;
 	ngtcp2_conn_info info;
 
 	if (c->conn != NULL) {
+		struct quic_stream *s;
+
 		ngtcp2_conn_get_conn_info(c->conn, &info);
 		if (info.min_rtt != UINT64_MAX) {
 			st.rtt_us = (int64_t)(info.smoothed_rtt / NS_PER_US);

@@ -67,22 +67,25 @@ is_payload(size_t n)
 	return n >= QUIC_ENDPOINT_MIN_PAYLOAD && n <= QUIC_ENDPOINT_MAX_PAYLOAD;
 }
 
+/* A certificate needs its key, a key its certificate, a server both. */
+static bool
+has_identity(const struct quic_params *p)
+{
+	bool has_key = p->seed != NULL || p->sign != NULL;
+
+	if (p->cert_der == NULL)
+		return !p->server && !has_key;
+	return has_key && p->cert_len <= UINT16_MAX;
+}
+
 static int
 check_params(const struct quic_params *p)
 {
-	if (p->events.stream_data == NULL)
-		return -ERANGE;
-	if (p->server
-		? p->cert_der == NULL
-		: p->cert_der == NULL && (p->seed != NULL || p->sign != NULL))
+	if (!has_identity(p))
 		return -DT_ERR_KEY;
-	if (p->cert_der != NULL && p->seed == NULL && p->sign == NULL)
-		return -DT_ERR_KEY;
-	if (p->cert_len > UINT16_MAX)
-		return -DT_ERR_KEY;
-	if (p->max_conns > MOST_CONNS || !is_payload(p->payload) ||
-	    !is_payload(p->payload_in) || p->send_buffer < MIN_SEND_BUFFER ||
-	    p->idle_timeout_us < 0)
+	if (p->events.stream_data == NULL || p->max_conns > MOST_CONNS ||
+	    !is_payload(p->payload) || !is_payload(p->payload_in) ||
+	    p->send_buffer < MIN_SEND_BUFFER || p->idle_timeout_us < 0)
 		return -ERANGE;
 	if (p->stream_window > p->stream_window_max ||
 	    p->conn_window > p->conn_window_max)
@@ -411,7 +414,29 @@ serve_tomb(struct quic_conn *c, struct mono now, struct quic_batch *b)
 		quic_endpoint_drop(c);
 }
 
+/* Is @c still in its slot, and alive? */
+static bool
+is_live(const struct quic_slot *sl, const struct quic_conn *c)
+{
+	return sl->conn == c && quic_conn_is_live(c);
+}
+
 /* Timers, closed streams, a wanted close, packets; any may end it. */
+static void
+serve_live(struct quic_slot *sl, struct mono now, struct quic_batch *b)
+{
+	struct quic_conn *c = sl->conn;
+
+	if (sl->expiry_us <= now.us)
+		quic_conn_expire(c, now);
+	if (is_live(sl, c))
+		quic_conn_reap(c);
+	if (is_live(sl, c) && c->close_wanted)
+		quic_conn_do_close(c, now);
+	if (is_live(sl, c))
+		quic_write_conn(c, now, b);
+}
+
 static void
 serve(struct quic_endpoint *ep, size_t slot, struct mono now,
     struct quic_batch *b)
@@ -420,14 +445,8 @@ serve(struct quic_endpoint *ep, size_t slot, struct mono now,
 	struct quic_conn *c = sl->conn;
 
 	sl->dirty = false;
-	if (c->state != QUIC_CONN_TOMB && sl->expiry_us <= now.us)
-		quic_conn_expire(c, now);
-	if (sl->conn == c && quic_conn_is_live(c))
-		quic_conn_reap(c);
-	if (sl->conn == c && quic_conn_is_live(c) && c->close_wanted)
-		quic_conn_do_close(c, now);
-	if (sl->conn == c && quic_conn_is_live(c))
-		quic_write_conn(c, now, b);
+	if (quic_conn_is_live(c))
+		serve_live(sl, now, b);
 	if (sl->conn == c && c->state == QUIC_CONN_TOMB && has_room(ep, b))
 		serve_tomb(c, now, b);
 	if (sl->conn != c)

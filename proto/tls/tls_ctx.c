@@ -101,6 +101,7 @@ tls_ctx_free(struct tls_ctx *ctx)
 }
 
 /* No passwords: a PEM that wants one is bad. */
+/* NOLINTBEGIN(readability-non-const-parameter): the type is OpenSSL's */
 static int
 no_password(char *buf, int size, int rwflag, void *arg)
 {
@@ -110,6 +111,7 @@ no_password(char *buf, int size, int rwflag, void *arg)
 	(void)arg;
 	return -1;
 }
+/* NOLINTEND(readability-non-const-parameter) */
 
 static BIO *
 pem_bio(const char *pem, size_t len)
@@ -160,8 +162,7 @@ tls_ctx_new_client(struct tls_ctx **ret_ctx, const char *ca_pem, size_t ca_len)
 {
 	struct tls_ctx *ctx;
 	X509_VERIFY_PARAM *param;
-	BIO *b;
-	int r, n;
+	int r;
 
 	if (ca_pem != NULL && ca_len > TLS_CTX_MAX_PEM)
 		return -DT_ERR_TOO_LONG;
@@ -176,8 +177,9 @@ tls_ctx_new_client(struct tls_ctx **ret_ctx, const char *ca_pem, size_t ca_len)
 	if (ca_pem == NULL) {
 		add_system_roots(ctx->ssl);
 	} else {
-		b = pem_bio(ca_pem, ca_len);
-		n = b != NULL ? add_roots(ctx->ssl, b) : 0;
+		BIO *b = pem_bio(ca_pem, ca_len);
+		int n = b != NULL ? add_roots(ctx->ssl, b) : 0;
+
 		BIO_free(b);
 		if (n == 0) {
 			tls_ctx_free(ctx);
