@@ -34,6 +34,9 @@ struct signer;
  * predecessor needs 12 s to be noticed. */
 #define SESSION_CLAIMED_US (15 * MONO_SEC)
 #define SESSION_CLAIMED_RETRY_US (1 * MONO_SEC)
+/* A share that was lost is claimed again for this long: if its listener still
+ * lives, it answers; if it was a Go tool's, it may never. */
+#define SESSION_SHARE_LOST_US (30 * MONO_SEC)
 /* What a probed peer may take to answer, and its worker to say so. */
 #define SESSION_PROBE_MS 2000u
 #define SESSION_PROBE_US (3 * MONO_SEC)

@@ -10,6 +10,9 @@
  * ends the session (SESSION_RELAY_US or _ATTEMPTS, or an error that will not go
  * away); afterwards the link keeps trying for as long as the user wants.
  *
+ * Until the first decision the claim is repeated for ever, as the Go tools do;
+ * but a share that was lost is given up when its listener stays silent.
+ *
  * After a loss: connect ends, except while it is being refused as "already
  * claimed", when nothing was sent yet.  open claims again with backoff, except
  * after a share's clean end and after other refusals.  The listening socket is
@@ -78,7 +81,10 @@ start_claiming(struct session *s)
 		session_finish(s, r, "cannot start a worker");
 		return;
 	}
-	loop_timer_at(s->timer, MONO_NEVER);
+	if (s->kind == IPC_KIND_SHARE && s->was_ready)
+		loop_timer_in(s->timer, SESSION_SHARE_LOST_US);
+	else
+		loop_timer_at(s->timer, MONO_NEVER);
 	session_set_state(s, SESSION_CLAIMING);
 }
 
@@ -194,8 +200,11 @@ on_timer(void *arg, struct mono now)
 	if (s->state == SESSION_CONNECTING) {
 		relay_link_info(s->link, &info);
 		relay_failed(s, &info);
-	} else if (s->state == SESSION_STARTING ||
-		   s->state == SESSION_RECONNECTING)
+	} else if (s->state == SESSION_CLAIMING)
+		session_stop(s, -DT_ERR_TUNNEL_LOST,
+		    "the listener does not answer any more");
+	else if (s->state == SESSION_STARTING ||
+		 s->state == SESSION_RECONNECTING)
 		start_attempt(s);
 }
 
