@@ -1,15 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "client/cli_out.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/err.h"
 #include "lib/log.h"
 
 /* A line for people: a word of the user's (512) and a reason of the peer's. */
 #define MAX_LINE 2048
+
+const char *
+cli_out_reason(int r, char buf[static CLI_OUT_MAX_REASON])
+{
+	(void)snprintf(buf, CLI_OUT_MAX_REASON, "%s", err_str(r));
+	/* "Address in use", but not "TLS failed". */
+	if (buf[0] != '\0' && islower((unsigned char)buf[1]))
+		buf[0] = (char)tolower((unsigned char)buf[0]);
+	return buf;
+}
 
 __attribute__((format(printf, 1, 0))) static void
 say(const char *fmt, va_list ap)
@@ -59,9 +71,11 @@ cli_out_status(const struct cli_out *o, const char *fmt, ...)
 int
 cli_out_payload(const char *text)
 {
+	char reason[CLI_OUT_MAX_REASON];
+
 	if (fprintf(stdout, "%s\n", text) >= 0 && fflush(stdout) == 0)
 		return CLI_EXIT_OK;
-	cli_out_error("write stdout: %s", strerror(errno));
+	cli_out_error("write stdout: %s", cli_out_reason(-errno, reason));
 	return CLI_EXIT_LOCAL_IO;
 }
 

@@ -21,6 +21,13 @@ struct cli_out {
 	FILE *events; /* where JSON lines of events go */
 };
 
+/* The longest text of err_str(). */
+#define CLI_OUT_MAX_REASON 128
+
+/** cli_out_reason(): err_str(@r), beginning in lower case as scripts know it.
+ * Returns @buf. */
+const char *cli_out_reason(int r, char buf[static CLI_OUT_MAX_REASON]);
+
 /** cli_out_error(): one line on stderr, whatever the flags say. */
 void cli_out_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

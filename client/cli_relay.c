@@ -104,7 +104,7 @@ read_map(const char *path, char *buf, size_t *ret_len)
 static int
 add_map(struct cli_relay *relay, const char *map)
 {
-	char text[MAX_MAP + 1];
+	char text[MAX_MAP + 1], reason[CLI_OUT_MAX_REASON];
 	json_t *value, *string;
 	size_t len = 0;
 	int r;
@@ -115,7 +115,8 @@ add_map(struct cli_relay *relay, const char *map)
 		return set_string(relay, "map_url", map);
 	r = read_map(map, text, &len);
 	if (r < 0) {
-		cli_out_error("--derp-map: %s: %s", map, strerror(-r));
+		cli_out_error(
+		    "--derp-map: %s: %s", map, cli_out_reason(r, reason));
 		return CLI_EXIT_FAILED;
 	}
 	if (len > MAX_MAP) {
@@ -138,13 +139,15 @@ static int
 open_ca(struct cli_relay *relay)
 {
 	const char *path = getenv("SSL_CERT_FILE");
+	char reason[CLI_OUT_MAX_REASON];
 
 	if (path == NULL || *path == '\0')
 		return CLI_EXIT_OK;
 	relay->ca_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (relay->ca_fd >= 0)
 		return CLI_EXIT_OK;
-	cli_out_error("SSL_CERT_FILE: %s: %s", path, strerror(errno));
+	cli_out_error(
+	    "SSL_CERT_FILE: %s: %s", path, cli_out_reason(-errno, reason));
 	return CLI_EXIT_FAILED;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "client/cli_token.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,16 +10,6 @@
 #include "lib/fd.h"
 #include "lib/mono.h"
 #include "proto/token/token_classify.h"
-
-/* Our system's messages begin with a capital, those scripts know do not. */
-static const char *
-errno_text(char *buf, size_t cap, int error)
-{
-	(void)snprintf(buf, cap, "%s", strerror(error));
-	if (buf[0] != '\0' && islower((unsigned char)buf[1]))
-		buf[0] = (char)tolower((unsigned char)buf[0]);
-	return buf;
-}
 
 static int
 fail(const struct cli_call *call, const char *message)
@@ -32,10 +21,10 @@ static int
 fail_io(
     const struct cli_call *call, const char *verb, const char *path, int error)
 {
-	char reason[128], text[CLI_MAX_ERROR];
+	char reason[CLI_OUT_MAX_REASON], text[CLI_MAX_ERROR];
 
 	(void)snprintf(text, sizeof(text), "read --token-file: %s %s: %s", verb,
-	    path, errno_text(reason, sizeof(reason), error));
+	    path, cli_out_reason(-error, reason));
 	return fail(call, text);
 }
 
@@ -111,12 +100,12 @@ static int
 read_stdin(const struct cli_call *call, struct cli_token *token)
 {
 	ssize_t n = slurp(STDIN_FILENO, token->text, sizeof(token->text), true);
-	char reason[128], text[CLI_MAX_ERROR];
+	char reason[CLI_OUT_MAX_REASON], text[CLI_MAX_ERROR];
 
 	if (n >= 0)
 		return accept_source(call, token, n, "--token-stdin");
 	(void)snprintf(text, sizeof(text), "read --token-stdin: %s",
-	    errno_text(reason, sizeof(reason), (int)-n));
+	    cli_out_reason((int)n, reason));
 	return fail(call, text);
 }
 

@@ -50,12 +50,13 @@ static void
 on_open_ready(void *arg, struct job *j)
 {
 	struct open_cmd *c = arg;
-	char text[ADDR_MAX_TEXT];
+	char text[ADDR_MAX_TEXT], reason[CLI_OUT_MAX_REASON];
 	int fd = c->fd, r = listener_start(fd);
 
 	addr_format(&c->addr, text);
 	if (r < 0) {
-		cli_out_error("listen tcp %s: %s", text, err_str(r));
+		cli_out_error(
+		    "listen tcp %s: %s", text, cli_out_reason(r, reason));
 		job_fail(j, CLI_EXIT_FAILED);
 		return;
 	}
@@ -81,6 +82,7 @@ run_open(const struct cli_call *call, const struct cli_token *token,
 	struct cli_target at;
 	struct job *j;
 	json_t *params = NULL;
+	char reason[CLI_OUT_MAX_REASON];
 	size_t n_fds = 0;
 	int fds[1], code, r;
 
@@ -93,7 +95,8 @@ run_open(const struct cli_call *call, const struct cli_token *token,
 	}
 	r = listener_bind(&at, &c.fd, &c.addr);
 	if (r < 0) {
-		cli_out_error("listen tcp %s: bind: %s", at_text, err_str(r));
+		cli_out_error("listen tcp %s: bind: %s", at_text,
+		    cli_out_reason(r, reason));
 		return CLI_EXIT_FAILED;
 	}
 	code = make_params(call, token, fds, &n_fds, &params);
@@ -183,6 +186,14 @@ close_standard(int fd)
 }
 
 static void
+tell(const char *what, int r)
+{
+	char reason[CLI_OUT_MAX_REASON];
+
+	cli_out_error("%s: %s", what, cli_out_reason(r, reason));
+}
+
+static void
 on_in_done(void *arg, int r)
 {
 	struct connect_cmd *c = arg;
@@ -191,7 +202,7 @@ on_in_done(void *arg, int r)
 	c->in = NULL;
 	if (r >= 0)
 		return;
-	cli_out_error("read stdin: %s", err_str(r));
+	tell("read stdin", r);
 	job_fail(c->job, CLI_EXIT_LOCAL_IO);
 }
 
@@ -204,7 +215,7 @@ on_out_done(void *arg, int r)
 	c->out = NULL;
 	close_standard(STDOUT_FILENO);
 	if (r < 0) {
-		cli_out_error("write stdout: %s", err_str(r));
+		tell("write stdout", r);
 		job_fail(c->job, CLI_EXIT_LOCAL_IO);
 	} else if (c->ended) {
 		job_finish(c->job);
@@ -248,7 +259,7 @@ attach(struct connect_cmd *c, int fds[2])
 	int r = pump_attach(&pp, &fds[0], &c->in);
 
 	if (r < 0) {
-		cli_out_error("stdin: %s", err_str(r));
+		tell("stdin", r);
 		return CLI_EXIT_LOCAL_IO;
 	}
 	pp.fd = STDOUT_FILENO;
@@ -256,7 +267,7 @@ attach(struct connect_cmd *c, int fds[2])
 	pp.on_done = on_out_done;
 	r = pump_attach(&pp, &fds[1], &c->out);
 	if (r < 0) {
-		cli_out_error("stdout: %s", err_str(r));
+		tell("stdout", r);
 		fd_close(&fds[0]);
 		return CLI_EXIT_LOCAL_IO;
 	}

@@ -14,7 +14,8 @@ static const char *const session_columns[] = { "id", "kind", "role", "state",
 	"path", "peer", "relay", "since_ms", NULL };
 static const char *const relay_columns[] = { "host", "port", "state",
 	"since_ms", "packets_in", "packets_out", "error", NULL };
-static const char *const worker_columns[] = { "pid", "role", "session", NULL };
+static const char *const worker_columns[] = { "pid", "role", "session",
+	"endpoint", NULL };
 static const char *const method_columns[] = { "name", "class", "description",
 	NULL };
 

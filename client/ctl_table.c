@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,21 @@
 /* Columns of the widest table, and text of one cell. */
 #define MAX_COLUMNS 12
 #define MAX_CELL 512
+
+/* "host:port state" for the relay of a session. */
+static bool
+relay_cell(char out[MAX_CELL], const json_t *value)
+{
+	const char *host = json_string_value(json_object_get(value, "host"));
+	const char *state = json_string_value(json_object_get(value, "state"));
+
+	if (host == NULL || state == NULL)
+		return false;
+	(void)snprintf(out, MAX_CELL, "%s:%lld %s", host,
+	    (long long)json_integer_value(json_object_get(value, "port")),
+	    state);
+	return true;
+}
 
 /* Names and reasons may come from a peer: escaped. */
 static void
@@ -27,7 +43,7 @@ cell(char out[MAX_CELL], const json_t *value)
 		    json_string_length(value));
 		if (*out == '\0')
 			memcpy(out, "-", 2);
-	} else {
+	} else if (!relay_cell(out, value)) {
 		text = json_dumps(
 		    value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
 		(void)snprintf(out, MAX_CELL, "%s", text != NULL ? text : "?");
@@ -38,9 +54,11 @@ cell(char out[MAX_CELL], const json_t *value)
 static int
 finish(void)
 {
+	char reason[CLI_OUT_MAX_REASON];
+
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return CLI_EXIT_OK;
-	cli_out_error("write stdout: %s", strerror(errno));
+	cli_out_error("write stdout: %s", cli_out_reason(-errno, reason));
 	return CLI_EXIT_LOCAL_IO;
 }
 

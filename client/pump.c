@@ -114,8 +114,10 @@ drain(struct pump *p, int *ret_r)
 {
 	ssize_t n = write_some(p);
 
-	if (n >= 0)
+	if (n > 0) {
 		p->off += (size_t)n;
+		p->moved = true; /* there may be more behind it */
+	}
 	if (n >= 0 || is_passing(n))
 		return 0;
 	/* A worker that closed its end wants no more of stdin. */

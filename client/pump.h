@@ -42,8 +42,8 @@ int pump_attach(
     const struct pump_params *p, int *ret_fd, struct pump **ret_pump);
 void pump_free(struct pump *p);
 
-/** pump_is_idle(): nothing is waiting to be written to the user, and nothing
- * has come from the worker since the last call. */
+/** pump_is_idle(): nothing is waiting to be written, and nothing was read or
+ * written since the last call. */
 bool pump_is_idle(struct pump *p);
 
 #endif
