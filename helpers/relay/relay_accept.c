@@ -188,7 +188,7 @@ relay_accept_inherit(struct relay_sockets *s)
 	(void)unsetenv("LISTEN_PID");
 	(void)unsetenv("LISTEN_FDS");
 	(void)unsetenv("LISTEN_FDNAMES"); /* none fails: names are valid */
-	if (n > 2 * RELAY_ACCEPT_MAX_SOCKETS)
+	if (n > 2L * RELAY_ACCEPT_MAX_SOCKETS)
 		return -DT_ERR_LIMIT;
 	for (int i = 0; i < (int)n && r == 0; i++)
 		r = inherit_one(s, LISTEN_FDS_START + i);

@@ -256,9 +256,9 @@ relay_conn_turn_end(struct relay *relay, struct mono now)
 void
 relay_conn_kill_all(struct relay *relay, struct mono now)
 {
-	struct relay_conn *c;
+	struct relay_conn *c = TAILQ_FIRST(&relay->all);
 
-	TAILQ_FOREACH(c, &relay->all, in_all)
+	for (; c != NULL; c = TAILQ_NEXT(c, in_all))
 		relay_conn_kill(c);
 	relay_conn_turn_end(relay, now);
 }

@@ -157,6 +157,7 @@ load_pair(int dirfd, const char *cert_path, const char *key_path,
 	return r;
 }
 
+/* @owner: whom a new directory is for; NULL: ourselves. */
 static int
 open_state_dir(
     struct relay_identity *id, const char *path, const struct passwd *owner)
@@ -169,7 +170,7 @@ open_state_dir(
 	if (id->state_dir < 0)
 		return fail(id, -errno, path);
 	/* Readable certificate in it, for Go peers of other users. */
-	if (made && id->was_root &&
+	if (made && owner != NULL &&
 	    (fchown(id->state_dir, owner->pw_uid, owner->pw_gid) < 0 ||
 		fchmod(id->state_dir, 0711) < 0))
 		return fail(id, -errno, path);
