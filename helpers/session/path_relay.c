@@ -34,7 +34,7 @@ relay_send(struct path *p, const struct path_batch *b)
 
 	while (sent < b->n_pkts) {
 		struct buf_writer w = buf_writer(r->out, IPC_MAX_BATCH);
-		size_t upto = pack(&w, b, sent, &pkt);
+		size_t end = pack(&w, b, sent, &pkt);
 		int e = worker_send_packets(r->worker, w.p, w.len);
 
 		if (e == -DT_ERR_FULL) {
@@ -43,7 +43,7 @@ relay_send(struct path *p, const struct path_batch *b)
 		}
 		if (e != 0)
 			p->state = PATH_STATE_DOWN; /* the daemon is gone */
-		sent = upto;
+		sent = end;
 	}
 	return sent;
 }

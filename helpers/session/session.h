@@ -113,12 +113,12 @@ struct session {
 	size_t batch_off;        /* its offset in batch_buf */
 
 	const struct tunnel_ops *tunnel;
-	LIST_HEAD(, carrier) carriers;
+	LIST_HEAD(carrier_list, carrier) carriers;
 	struct carrier *anchor; /* share: the connection; derptun: control */
 	struct lane_table table;
 	struct mono stock_after; /* derptun claimer: no new spare before */
-	TAILQ_HEAD(, splice) splices;
-	TAILQ_HEAD(, splice) dirty;
+	TAILQ_HEAD(splice_list, splice) splices;
+	TAILQ_HEAD(dirty_list, splice) dirty;
 	size_t n_splices;
 	uint32_t last_id;
 	struct local local;

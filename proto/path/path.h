@@ -65,7 +65,7 @@ struct path {
 
 /* Owner: the session.  Invariant: selected is NULL or one of paths. */
 struct path_mux {
-	TAILQ_HEAD(, path) paths;
+	TAILQ_HEAD(path_list, path) paths;
 	struct path *selected;
 	/* A datagram of the peer, from whichever path. */
 	void (*on_input)(

@@ -34,7 +34,7 @@ struct lane_group {
 
 /* Owner: the tunnel. */
 struct lane_table {
-	LIST_HEAD(, lane_group) groups;
+	LIST_HEAD(lane_group_list, lane_group) groups;
 	size_t n_incomplete;
 };
 
