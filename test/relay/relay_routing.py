@@ -13,7 +13,16 @@ import tap
 from tap import equal, test, true
 
 tap.need_nacl()
-from derp import GONE, RECV, Client, Key, Relay, disco, frame  # noqa: E402
+from derp import (  # noqa: E402
+    GONE,
+    RECV,
+    SEND,
+    Client,
+    Key,
+    Relay,
+    disco,
+    frame,
+)
 from stun import ask, check_v4, request  # noqa: E402
 
 QUEUE = 32
@@ -83,38 +92,52 @@ def numbers(client, last, timeout=5.0):
     return data, others
 
 
+def flood(relay, every):
+    """1000 numbered packets, with a disco packet before each @every-th, from a
+    client to one that does not read; returns what the latter gets in the end,
+    as numbers()."""
+    for _ in range(3):
+        with Client(relay) as a, stalled(relay) as b:
+            batch = b""
+            start = time.monotonic()
+            for i in range(1000):
+                number = struct.pack(">I", i)
+                if every and i % every == 0:
+                    batch += frame(SEND, b.key.public + disco(number))
+                batch += frame(SEND, b.key.public + number + bytes(1500))
+                if i % 50 == 49:
+                    a.write(batch)
+                    batch = b""
+            a.ping()
+            took = time.monotonic() - start
+            if took > 1:
+                print(f"# the machine is too slow: {took:.1f} s")
+                continue
+            data, others = numbers(b, 999)
+            while every and len(others) < 1000 // every:
+                _, payload = b.packet(2)
+                others.append(struct.unpack(">I", payload[-4:])[0])
+            return data, others
+    raise AssertionError("sender was held up, three times")
+
+
 @test("slow-receiver")
 def t_slow_receiver(relay):
     """a stalled receiver loses the oldest; the sender notices nothing"""
     before = relay.dropped("queue_head")
-    with Client(relay) as a, stalled(relay) as b:
-        start = time.monotonic()
-        for i in range(1000):
-            a.send(b.key.public, struct.pack(">I", i) + bytes(6000))
-        a.ping()
-        true(time.monotonic() - start < 1.9, "sender was held up")
-        dropped = relay.dropped("queue_head") - before
-        got, _ = numbers(b, 999)
+    got, _ = flood(relay, 0)
+    dropped = relay.dropped("queue_head") - before
     equal(got[-QUEUE:], list(range(1000 - QUEUE, 1000)), "newest")
     kept = len(got) - QUEUE
     equal(got[:kept], list(range(kept)), "what was on its way")
-    equal(dropped, 1000 - len(got), "counter")
+    true(dropped >= 1000 - len(got), "counter")
     true(dropped > 100, "nothing was dropped: the test is too small")
 
 
 @test("slow-receiver-disco")
 def t_slow_receiver_disco(relay):
     """data does not evict disco packets"""
-    with Client(relay) as a, stalled(relay) as b:
-        for i in range(1000):
-            if i % 50 == 0:
-                a.send(b.key.public, disco(struct.pack(">I", i)))
-            a.send(b.key.public, struct.pack(">I", i) + bytes(6000))
-        a.ping()
-        data, others = numbers(b, 999)
-        while len(others) < 20:
-            _, payload = b.packet(2)
-            others.append(struct.unpack(">I", payload[-4:])[0])
+    data, others = flood(relay, 50)
     equal(others, list(range(0, 1000, 50)))
     true(len(data) < 1000, "nothing was dropped: the test is too small")
 
