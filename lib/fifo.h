@@ -14,10 +14,12 @@
 /* Owner: the embedding struct.  Invariant: start + len <= cap <= max. */
 struct fifo {
 	uint8_t *data;
-	size_t cap;   /* bytes allocated now */
-	size_t max;   /* never more than this */
-	size_t start; /* first used byte */
-	size_t len;   /* used bytes */
+	size_t cap;     /* bytes allocated now */
+	size_t max;     /* never more than this */
+	size_t start;   /* first used byte */
+	size_t len;     /* used bytes */
+	size_t peak;    /* most bytes since it was last empty */
+	unsigned quiet; /* times in a row it became empty after little use */
 };
 
 /** fifo_init(): an empty queue of at most @max bytes; allocates nothing. */
@@ -64,8 +66,9 @@ fifo_room(const struct fifo *f)
 	return f->max - f->len;
 }
 
-/** fifo_drop(): remove the first @n bytes (@n <= fifo_len()).  Memory is
- * released when the queue becomes empty and had grown above 64 KiB. */
+/** fifo_drop(): remove the first @n bytes (@n <= fifo_len()).  A block above
+ * 64 KiB is released once the queue became empty 16 times in a row without
+ * having needed an eighth of it: busy queues keep theirs, idle ones do not. */
 void fifo_drop(struct fifo *f, size_t n);
 
 #endif

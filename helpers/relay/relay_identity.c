@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +168,10 @@ open_state_dir(
 	id->state_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (id->state_dir < 0)
 		return fail(id, -errno, path);
+	/* Now, as a lesser user may not be able to walk there. */
+	id->state_path = realpath(path, NULL);
+	if (id->state_path == NULL)
+		return fail(id, -errno, path);
 	/* Readable certificate in it, for Go peers of other users. */
 	if (made && owner != NULL &&
 	    (fchown(id->state_dir, owner->pw_uid, owner->pw_gid) < 0 ||
@@ -258,10 +261,9 @@ reuse_cert(
 }
 
 static int
-self_signed(struct relay_identity *id, const char *dir, const char *name)
+self_signed(struct relay_identity *id, const char *name)
 {
 	char cert_path[ADDR_MAX_HOST + 16], key_path[ADDR_MAX_HOST + 16];
-	char real[PATH_MAX];
 	int r = -ENOENT;
 
 	if (strchr(name, '/') != NULL)
@@ -274,12 +276,10 @@ self_signed(struct relay_identity *id, const char *dir, const char *name)
 		r = make_cert(id, name, cert_path, key_path);
 	if (r < 0 || id->state_dir < 0)
 		return r;
-	if (realpath(dir, real) == NULL)
-		return fail(id, -errno, dir);
-	r = snprintf(
-	    id->ca_path, sizeof(id->ca_path), "%s/%s", real, cert_path);
+	r = snprintf(id->ca_path, sizeof(id->ca_path), "%s/%s", id->state_path,
+	    cert_path);
 	return r < 0 || (size_t)r >= sizeof(id->ca_path)
-		   ? fail(id, -ENAMETOOLONG, dir)
+		   ? fail(id, -ENAMETOOLONG, id->state_path)
 		   : 0;
 }
 
@@ -295,7 +295,7 @@ relay_identity_complete(struct relay_identity *id, const struct relay_opt *opt,
 	if (r < 0 || opt->is_plain_http)
 		return r;
 	if (id->tls == NULL)
-		r = self_signed(id, opt->state_dir, hostname);
+		r = self_signed(id, hostname);
 	if (r < 0)
 		return r;
 	r = tls_ctx_add_metacert(id->tls, &id->public_key, mono_unix_seconds());
@@ -311,6 +311,8 @@ relay_identity_fini(struct relay_identity *id)
 	secret_wipe(&id->private_key, sizeof(id->private_key));
 	tls_ctx_free(id->tls);
 	id->tls = NULL;
+	free(id->state_path);
+	id->state_path = NULL;
 	fd_close(&id->state_dir);
 	fd_close(&id->guard);
 }

@@ -24,8 +24,9 @@ struct relay_identity {
 	struct tls_ctx *tls;                   /* NULL: plain HTTP */
 	char pin[TLS_CTX_PIN_LEN];             /* "" without TLS */
 	char ca_path[RELAY_IDENTITY_MAX_PATH]; /* "" unless self-signed */
-	int state_dir;                         /* descriptor or -1 */
-	int guard; /* of the published file, or -1 */
+	char *state_path; /* absolute, of state_dir; NULL without */
+	int state_dir;    /* descriptor or -1 */
+	int guard;        /* of the published file, or -1 */
 	bool was_root;
 	char error[RELAY_IDENTITY_MAX_ERROR]; /* what went wrong, for people */
 };
