@@ -39,7 +39,7 @@ upper(char out[MAX_NAME], const char *name)
 {
 	size_t i;
 
-	for (i = 0; name[i] != '\0' && i < MAX_NAME - 1; i++)
+	for (i = 0; i < MAX_NAME - 1 && name[i] != '\0'; i++)
 		out[i] = (char)toupper((unsigned char)name[i]);
 	out[i] = '\0';
 }

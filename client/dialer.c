@@ -36,7 +36,7 @@ struct dial {
 struct dialer {
 	struct loop *loop;
 	struct cli_target target;
-	LIST_HEAD(, dial) dials;
+	LIST_HEAD(dial_list, dial) dials;
 };
 
 static void

@@ -70,7 +70,7 @@ struct parse_row {
 	"\": invalid syntax"
 #define NOT_INT(x, why)                                                        \
 	"invalid int value \"" x "\": strconv.ParseInt: parsing \"" x "\":"    \
-								      " " why
+	" " why
 
 static const struct parse_row parse_rows[] = {
 	{ &open_cmd, "tok", CLI_OK, "" },
