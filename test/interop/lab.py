@@ -345,10 +345,13 @@ class Service:
 
     def __init__(self, host='127.0.0.1', banner=False):
         self.banner = banner
-        self.sock = socket.create_server((host, 0), backlog=512)
+        self.sock = self._bind(host)
         self.address = '%s:%d' % self.sock.getsockname()
         self.accepted = 0
         threading.Thread(target=self._serve, daemon=True).start()
+
+    def _bind(self, host):
+        return socket.create_server((host, 0), backlog=512)
 
     def close(self):
         try:
@@ -380,8 +383,13 @@ class Service:
                     while data := conn.recv(65536):
                         total += len(data)
                     conn.sendall(b'TOTAL %d' % total)
+                else:
+                    self._verb(conn, verb)
         except OSError:
             pass
+
+    def _verb(self, conn, verb):
+        """Verbs of services built on this one."""
 
     @staticmethod
     def _exchange(conn):
