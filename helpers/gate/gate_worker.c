@@ -12,6 +12,10 @@
  * still hears its peer.  A dead session is ended by the daemon, RELEASE frees
  * the slot, and the rival's next resend of its claim is admitted.
  *
+ * A gate that replaces one that died is told who holds the slot (adopted): its
+ * judge does not know him and would admit anybody, so what it admits is a rival
+ * until RELEASE.
+ *
  * What fails authentication is dropped without an answer.
  */
 #include "helpers/gate/gate_worker.h"
@@ -38,6 +42,7 @@ struct gate_worker {
 	struct gate *gate;
 	struct key32 holder; /* DERP key; meaningful while held */
 	bool held;
+	bool adopted;               /* held since before this gate's birth */
 	struct mono alive_until;    /* holder was found alive */
 	struct mono checking_until; /* a CHECK is under way */
 };
@@ -80,6 +85,9 @@ on_boot(void *arg, struct worker *w, uint32_t session, struct buf_reader *body,
 	secret_random(&seed, sizeof(seed));
 	json_object_seed(seed); /* else it opens a file when confined */
 	p = params_from_boot(&boot);
+	g->held = boot.held;
+	g->adopted = boot.held;
+	g->holder = boot.holder;
 	if (boot.route_len > 0) {
 		route = buf_reader(boot.route, boot.route_len);
 		p.has_route = true;
@@ -147,6 +155,7 @@ release(struct gate_worker *g)
 {
 	gate_release(g->gate);
 	g->held = false;
+	g->adopted = false;
 }
 
 /* Tell the daemon whom to start a session for. */
@@ -213,6 +222,16 @@ handle_rival(
 }
 
 static void
+refuse_for_adopted(
+    struct gate_worker *g, struct gate_result *res, struct mono now)
+{
+	gate_release(g->gate);
+	res->code = "claimed";
+	res->reason = "session already claimed";
+	handle_rival(g, res, now);
+}
+
+static void
 repeat_decision(struct gate_worker *g, const struct gate_result *res)
 {
 	size_t len;
@@ -238,7 +257,10 @@ judge(struct gate_worker *g, const struct key32 *source, const void *p,
 		reject(g, &res);
 		break;
 	case GATE_ACCEPT:
-		accept_claim(g, p, len);
+		if (g->adopted)
+			refuse_for_adopted(g, &res, now);
+		else
+			accept_claim(g, p, len);
 		break;
 	case GATE_REPEAT:
 		repeat_decision(g, &res);

@@ -112,6 +112,8 @@ ipc_put_boot_gate(struct buf_writer *w, const struct ipc_boot_gate *b)
 	put_key(w, &b->quic_public);
 	put_key(w, &b->secret);
 	buf_put_u32(w, b->capabilities);
+	buf_put_u8(w, b->held);
+	put_key(w, &b->holder);
 	put_blob(w, b->route, b->route_len);
 }
 
@@ -132,6 +134,8 @@ ipc_get_boot_gate(struct buf_reader *r, struct ipc_boot_gate *ret_boot)
 	get_key(r, &b.quic_public);
 	get_key(r, &b.secret);
 	b.capabilities = buf_get_u32(r);
+	b.held = get_flag(r);
+	get_key(r, &b.holder);
 	get_blob(r, b.route, sizeof(b.route), &b.route_len);
 	res = end(r);
 	if (res == 0)

@@ -43,7 +43,9 @@ struct ipc_boot_gate {
 	struct key32 quic_public; /* our own identity */
 	struct key32 secret;      /* share: bearer; derptun: signing secret */
 	uint32_t capabilities;    /* the token's */
-	uint16_t route_len;       /* derptun version 2: raw route extension */
+	bool held;           /* a session holds the slot already: a new gate */
+	struct key32 holder; /* its peer's relay key */
+	uint16_t route_len;  /* derptun version 2: raw route extension */
 	uint8_t route[260];
 };
 

@@ -108,8 +108,9 @@ send_peer(struct gate_child *c, enum ipc_type type, const struct key32 *peer,
 	(void)fd_send(c->control, message, w.len, NULL, 0);
 }
 
+/* @holder: who holds the slot already, or NULL. */
 static void
-boot(struct gate_child *c)
+boot(struct gate_child *c, const struct key32 *holder)
 {
 	struct ipc_boot_gate b;
 	struct buf_writer w = buf_writer(message, sizeof(message));
@@ -124,6 +125,10 @@ boot(struct gate_child *c)
 	b.quic_public = token.quic_public;
 	b.secret = token.bearer;
 	b.capabilities = token.capabilities;
+	if (holder != NULL) {
+		b.held = true;
+		b.holder = *holder;
+	}
 	ipc_begin(&w, IPC_BOOT_GATE, 1, 0);
 	ipc_put_boot_gate(&w, &b);
 	(void)fd_send(c->control, message, w.len, NULL, 0);
@@ -330,7 +335,7 @@ main(int argc, char **argv)
 	secret_random(&token.quic_public, sizeof(token.quic_public));
 
 	c = spawn();
-	boot(&c);
+	boot(&c, NULL);
 	claimer = test_accept(&c, &holder);
 	test_rival(&c, &holder);
 	test_flood(&c);
@@ -341,11 +346,18 @@ main(int argc, char **argv)
 	fd_close(&c.packets);
 
 	c = spawn();
-	boot(&c);
+	boot(&c, NULL);
 	send_peer(&c, IPC_CHECK, &holder, 0);
 	EQ_INT(exit_status(&c, 2000), EXIT_WORKER_IPC,
 	    "a message the daemon may not send ends it");
 	fd_close(&c.control);
+	fd_close(&c.packets);
+
+	c = spawn();
+	boot(&c, &holder);
+	test_rival(&c, &holder);
+	fd_close(&c.control);
+	EQ_INT(exit_status(&c, 1000), EXIT_WORKER_OK, "an adopted slot too");
 	fd_close(&c.packets);
 
 	c = spawn();
