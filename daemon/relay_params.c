@@ -68,8 +68,8 @@ static int
 read_ca(struct relay_reader *rd, const json_t *v)
 {
 	json_int_t i = json_integer_value(v);
-	char *pem;
-	size_t len;
+	char *pem = NULL;
+	size_t len = 0;
 	int r;
 
 	if (!json_is_integer(v) || i < 0 || (size_t)i >= rd->n_fds ||
