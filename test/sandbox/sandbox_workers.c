@@ -1,64 +1,181 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What confined workers must not do kills them, what libraries probe with is
+ * The real workers, born and confined as ever, are told from outside to make a
+ * system call: what they must not do kills them, what libraries probe with is
  * refused, and what they need runs.
  *
- * usage: sandbox_workers PATH_OF_SANDBOX_PROBE
+ * usage: sandbox_workers GATE SESSION    (test builds, see worker_wrap.c)
  */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/fd.h"
+#include "lib/mono.h"
+#include "lib/sandbox.h"
+#include "lib/secret.h"
+#include "proto/ipc/ipc.h"
+#include "proto/ipc/ipc_body.h"
+#include "test/sandbox/sandbox_calls.h"
 #include "test/tap.h"
 
-#define EXIT_REFUSED 10
-#define EXIT_SKIP 77
+#define WAIT_MS 5000
 
-enum outcome { RUNS, REFUSED, KILLED, SKIPPED, ODD };
+enum outcome { RUNS, REFUSED, KILLED, ODD };
 
 static const char *const outcome_names[] = { "runs", "is refused", "kills",
-	"is not enforced in this build", "ends oddly" };
+	"ends oddly" };
 
-static const char *probe;
+struct subject {
+	const char *name;
+	const char *path;
+	enum ipc_role role;
+	pid_t pid;
+	int control;
+	int packets;
+};
 
-static enum outcome
-attempt(const char *profile, const char *call)
+static uint8_t message[IPC_MAX_MESSAGE];
+static struct ipc_boot_session boot_session;
+
+static void
+put_boot(struct buf_writer *w, enum ipc_role role)
 {
-	int status = 0;
-	pid_t pid = fork();
+	struct ipc_boot_gate gate;
 
-	if (pid == 0) {
-		(void)execl(probe, probe, profile, call, (char *)NULL);
-		_exit(127);
+	if (role == IPC_ROLE_GATE) {
+		memset(&gate, 0, sizeof(gate));
+		gate.kind = IPC_KIND_SHARE;
+		gate.token_version = 5;
+		gate.expires_unix = mono_unix_seconds() + 60;
+		secret_random(&gate.derp_public, sizeof(gate.derp_public));
+		secret_random(&gate.secret, sizeof(gate.secret));
+		ipc_begin(w, IPC_BOOT_GATE, 1, 0);
+		ipc_put_boot_gate(w, &gate);
+		return;
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return ODD;
-	if (WIFSIGNALED(status))
-		return WTERMSIG(status) == SIGSYS ? KILLED : ODD;
-	switch (WEXITSTATUS(status)) {
-	case 0:
-		return RUNS;
-	case EXIT_REFUSED:
-		return REFUSED;
-	case EXIT_SKIP:
-		return SKIPPED;
-	default:
-		return ODD;
-	}
+	boot_session.kind = IPC_KIND_SHARE;
+	boot_session.token_version = 5;
+	boot_session.capabilities = 2;
+	secret_random(&boot_session.own_derp, sizeof(boot_session.own_derp));
+	secret_random(&boot_session.peer_derp, sizeof(boot_session.peer_derp));
+	secret_random(&boot_session.peer_quic, sizeof(boot_session.peer_quic));
+	secret_random(&boot_session.bearer, sizeof(boot_session.bearer));
+	ipc_begin(w, IPC_BOOT_SESSION, 1, 0);
+	ipc_put_boot_session(w, &boot_session);
+}
+
+/* Type of the next message, its value for the extra one; 0 at the end. */
+static uint16_t
+receive(struct subject *s, uint16_t *ret_value)
+{
+	struct pollfd p = { .fd = s->control, .events = POLLIN };
+	int fds[FD_MAX_PASSED];
+	size_t n_fds = 0;
+	ssize_t n;
+
+	if (poll(&p, 1, WAIT_MS) != 1)
+		return 0;
+	n = fd_recv(s->control, message, sizeof(message), fds, &n_fds);
+	if (n < (ssize_t)sizeof(struct sandbox_calls_message))
+		return 0;
+	*ret_value = buf_u16_at(message + 2);
+	return buf_u16_at(message);
 }
 
 static void
-expect(const char *profile, const char *call, enum outcome want)
+become(const struct subject *s, int control, int packets)
 {
-	enum outcome got = attempt(profile, call);
+	int a = dup(control), b = dup(packets);
 
-	if (!OK(got == want, "%s: %s %s", profile, call, outcome_names[want]))
+	(void)dup2(a, IPC_FD_CONTROL);
+	(void)dup2(b, IPC_FD_PACKETS);
+	fd_close_from(IPC_FD_PACKETS + 1);
+	(void)execl(s->path, s->path, (char *)NULL);
+	_exit(127);
+}
+
+/* Start it and wait until it has confined itself. */
+static bool
+spawn(struct subject *s)
+{
+	struct buf_writer w = buf_writer(message, sizeof(message));
+	int control[2], packets[2];
+	uint16_t type, value;
+
+	if (fd_seqpacket_pair(&control[0], &control[1], 1 << 20) != 0 ||
+	    fd_seqpacket_pair(&packets[0], &packets[1], 1 << 20) != 0)
+		return false;
+	s->pid = fork();
+	if (s->pid == 0)
+		become(s, control[1], packets[1]);
+	fd_close(&control[1]);
+	fd_close(&packets[1]);
+	s->control = control[0];
+	s->packets = packets[0];
+	put_boot(&w, s->role);
+	(void)fd_send(s->control, message, w.len, NULL, 0);
+	do {
+		type = receive(s, &value);
+	} while (type != 0 && type != IPC_BORN);
+	return type == IPC_BORN;
+}
+
+static int
+reap(struct subject *s)
+{
+	int status = 0;
+
+	fd_close(&s->control);
+	fd_close(&s->packets);
+	(void)waitpid(s->pid, &status, 0);
+	return status;
+}
+
+static int
+find_call(const char *name)
+{
+	for (size_t i = 0; i < sandbox_calls_count; i++)
+		if (strcmp(sandbox_calls[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static enum outcome
+attempt(struct subject *s, const char *name)
+{
+	struct sandbox_calls_message m = { htons(SANDBOX_CALLS_TYPE), 0 };
+	int call = find_call(name), status;
+	uint16_t type, value = 0;
+
+	if (call < 0 || !spawn(s))
+		return ODD;
+	m.value = htons((uint16_t)call);
+	(void)fd_send(s->control, &m, sizeof(m), NULL, 0);
+	do {
+		type = receive(s, &value);
+	} while (type != 0 && type != SANDBOX_CALLS_TYPE);
+	status = reap(s);
+	if (type == SANDBOX_CALLS_TYPE)
+		return value == EACCES ? REFUSED : RUNS;
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ? KILLED : ODD;
+}
+
+static void
+expect(struct subject *s, const char *call, enum outcome want)
+{
+	enum outcome got = attempt(s, call);
+
+	if (!OK(got == want, "%s: %s %s", s->name, call, outcome_names[want]))
 		printf("# it %s\n", outcome_names[got]);
 }
 
 static void
-test_profile(const char *profile)
+test_worker(struct subject *s)
 {
 	static const char *const forbidden[] = { "socket", "socketpair",
 		"connect", "bind", "listen", "setsockopt", "sendto", "execve",
@@ -74,29 +191,33 @@ test_profile(const char *profile)
 		"sendmsg", "close", "getrandom", "mmap" };
 
 	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
-		expect(profile, forbidden[i], KILLED);
+		expect(s, forbidden[i], KILLED);
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
-		expect(profile, refused[i], REFUSED);
+		expect(s, refused[i], REFUSED);
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-		expect(profile, needed[i], RUNS);
+		expect(s, needed[i], RUNS);
 }
 
 int
 main(int argc, char **argv)
 {
-	if (argc != 2)
-		return 99;
-	probe = argv[1];
-	if (attempt("gate", "close") == SKIPPED) {
+	struct subject gate = { "gate", argv[1], IPC_ROLE_GATE, -1, -1, -1 };
+	struct subject session = { "session", argc == 3 ? argv[2] : "",
+		IPC_ROLE_SESSION, -1, -1, -1 };
+
+	if (argc != 3 || secret_init() != 0)
+		return 2;
+	if (sandbox_mode_compiled() != SANDBOX_ENFORCE) {
 		printf("1..0 # SKIP this build does not enforce\n");
 		return 0;
 	}
-	test_profile("gate");
-	test_profile("session");
-	expect("session", "accept4", RUNS);
-	expect("session", "shutdown", RUNS);
-	expect("gate", "accept4", KILLED);
-	expect("gate", "shutdown", KILLED);
-	OK(attempt("session", "nonsense") == ODD, "unknown calls are noticed");
+	(void)signal(SIGPIPE, SIG_IGN);
+	test_worker(&gate);
+	test_worker(&session);
+	expect(&session, "accept4", RUNS);
+	expect(&session, "shutdown", RUNS);
+	expect(&gate, "accept4", KILLED);
+	expect(&gate, "shutdown", KILLED);
+	OK(attempt(&session, "nonsense") == ODD, "unknown calls are noticed");
 	return tap_done();
 }

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Confines itself with the profile of a worker, then makes one system call.
- *
- * usage: sandbox_probe PROFILE CALL
- * Exit: 0 the call ran, 10 it failed with EACCES, 64 usage, 77 this build does
- * not enforce; killed by SIGSYS where the call is forbidden.
- */
-#include <errno.h>
+#include "test/sandbox/sandbox_calls.h"
+
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <sched.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -19,30 +12,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "helpers/gate/sandbox_gate.h"
-#include "helpers/session/sandbox_session.h"
-#include "lib/sandbox.h"
-
-#define EXIT_REFUSED 10
-#define EXIT_USAGE 64
-#define EXIT_SKIP 77
-
-/* One call: number and arguments. */
-struct call {
-	const char *name;
-	long number;
-	long a;
-	long b;
-	long c;
-	long d;
-};
-
 static const char root[] = "/";
 static const char passwd[] = "/etc/passwd";
 
 #define P(text) ((long)(uintptr_t)(text))
 
-static const struct call calls[] = {
+const struct sandbox_call sandbox_calls[] = {
 	{ "socket", __NR_socket, AF_INET, SOCK_STREAM, 0, 0 },
 	{ "socketpair", __NR_socketpair, AF_UNIX, SOCK_STREAM, 0, 0 },
 	{ "connect", __NR_connect, 0, 0, 0, 0 },
@@ -100,43 +75,5 @@ static const struct call calls[] = {
 	{ "mmap", __NR_mmap, 0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS },
 };
 
-static const struct sandbox_profile *
-find_profile(const char *name)
-{
-	static const struct sandbox_profile *const profiles[] = {
-		&sandbox_gate,
-		&sandbox_session,
-	};
-
-	for (size_t i = 0; i < sizeof(profiles) / sizeof(profiles[0]); i++)
-		if (strcmp(profiles[i]->name, name) == 0)
-			return profiles[i];
-	return NULL;
-}
-
-static const struct call *
-find_call(const char *name)
-{
-	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-		if (strcmp(calls[i].name, name) == 0)
-			return &calls[i];
-	return NULL;
-}
-
-int
-main(int argc, char **argv)
-{
-	const struct sandbox_profile *p =
-	    argc == 3 ? find_profile(argv[1]) : NULL;
-	const struct call *c = argc == 3 ? find_call(argv[2]) : NULL;
-	long r;
-
-	if (p == NULL || c == NULL)
-		return EXIT_USAGE;
-	if (sandbox_mode_compiled() != SANDBOX_ENFORCE)
-		return EXIT_SKIP;
-	if (sandbox_apply(p, SANDBOX_ENFORCE) != 0)
-		return EXIT_USAGE;
-	r = syscall(c->number, c->a, c->b, c->c, c->d, -1, 0);
-	_exit(r < 0 && errno == EACCES ? EXIT_REFUSED : 0);
-}
+const size_t sandbox_calls_count =
+    sizeof(sandbox_calls) / sizeof(sandbox_calls[0]);
