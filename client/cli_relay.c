@@ -12,7 +12,8 @@
 #include "proto/token/token_text.h"
 
 /* proto/rpc/rpc.h: the line it travels in has at most 64 KiB. */
-#define MAX_MAP (48 * 1024)
+#define MAX_MAP_KIB 48
+#define MAX_MAP ((size_t)MAX_MAP_KIB * 1024)
 #define PIN_PREFIX "sha256-raw:"
 #define PIN_BYTES 32 /* SHA-256 */
 
@@ -121,7 +122,7 @@ add_map(struct cli_relay *relay, const char *map)
 	}
 	if (len > MAX_MAP) {
 		cli_out_error(
-		    "--derp-map: %s: larger than %d KiB", map, MAX_MAP / 1024);
+		    "--derp-map: %s: larger than %d KiB", map, MAX_MAP_KIB);
 		return CLI_EXIT_FAILED;
 	}
 	value = json_loadb(text, len, 0, NULL);

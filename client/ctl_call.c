@@ -107,8 +107,7 @@ ctl_init(struct ctl *c, const struct cli_call *call)
 	struct daemon_find_params fp = { .socket = cli_args_text(
 					     call->args, "socket") };
 	char error[DAEMON_FIND_MAX_ERROR];
-	struct daemon_hello hello;
-	int r = daemon_find(&fp, &rp.fd, &hello, error);
+	int r = daemon_find(&fp, &rp.fd, error);
 
 	if (r < 0) {
 		cli_out_error("%s", error);
@@ -177,9 +176,11 @@ ctl_call(const struct cli_call *call, const char *method, json_t *params,
 
 int
 ctl_call_events(const struct cli_call *call, json_t *params,
-    int (*cb)(void *arg, const json_t *params), void *arg)
+    int (*on_event_cb)(void *arg, const json_t *params), void *arg)
 {
-	struct ctl c = { .is_stream = true, .on_event = cb, .arg = arg };
+	struct ctl c = {
+		.is_stream = true, .on_event = on_event_cb, .arg = arg
+	};
 	int code = ctl_run(&c, call, "session.subscribe", params);
 
 	json_decref(c.result);

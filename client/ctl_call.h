@@ -17,10 +17,10 @@
 int ctl_call(const struct cli_call *call, const char *method, json_t *params,
     json_t **ret_result);
 
-/** ctl_call_events(): session.subscribe, then @on_event for each event, until
- * it returns another code than CLI_EXIT_OK, a signal comes (CLI_EXIT_OK), or
- * the daemon ends. */
+/** ctl_call_events(): session.subscribe, then @on_event_cb for each event,
+ * until it returns another code than CLI_EXIT_OK, a signal comes (CLI_EXIT_OK),
+ * or the daemon ends. */
 int ctl_call_events(const struct cli_call *call, json_t *params,
-    int (*on_event)(void *arg, const json_t *params), void *arg);
+    int (*on_event_cb)(void *arg, const json_t *params), void *arg);
 
 #endif

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -73,41 +72,32 @@ read_line(int fd, struct mono deadline, char line[MAX_HELLO], size_t *ret_len)
 }
 
 static int
-parse_hello(const char *line, size_t len, struct daemon_hello *ret_hello)
+parse_hello(const char *line, size_t len, uint64_t *ret_netns)
 {
-	struct daemon_hello h;
 	struct rpc_message m;
-	const char *version;
 	int code, r = -DT_ERR_SYNTAX;
 
-	memset(&h, 0, sizeof(h));
 	if (rpc_parse(line, len, &m, &code) < 0)
 		return -DT_ERR_SYNTAX;
 	if (m.kind == RPC_NOTIFICATION && strcmp(m.method, "hello") == 0) {
-		h.protocol =
-		    json_integer_value(json_object_get(m.params, "protocol"));
-		h.pid = json_integer_value(json_object_get(m.params, "pid"));
-		h.netns = (uint64_t)json_integer_value(
+		r = json_integer_value(json_object_get(m.params, "protocol")) ==
+			    RPC_PROTOCOL
+			? 0
+			: -DT_ERR_VERSION;
+		*ret_netns = (uint64_t)json_integer_value(
 		    json_object_get(m.params, "netns"));
-		h.system = json_is_true(json_object_get(m.params, "system"));
-		version =
-		    json_string_value(json_object_get(m.params, "version"));
-		(void)snprintf(h.version, sizeof(h.version), "%s",
-		    version != NULL ? version : "");
-		r = h.protocol == RPC_PROTOCOL ? 0 : -DT_ERR_VERSION;
 	}
 	rpc_fini(&m);
-	if (r == 0)
-		*ret_hello = h;
 	return r;
 }
 
 int
-daemon_connect(const char *path, struct mono deadline, int *ret_fd,
-    struct daemon_hello *ret_hello)
+daemon_connect(
+    const char *path, struct mono deadline, int *ret_fd, uint64_t *ret_netns)
 {
 	struct sockaddr_un address;
 	char line[MAX_HELLO];
+	uint64_t netns = 0;
 	size_t len;
 	int fd, r;
 
@@ -122,11 +112,12 @@ daemon_connect(const char *path, struct mono deadline, int *ret_fd,
 	if (r == 0)
 		r = read_line(fd, deadline, line, &len);
 	if (r == 0)
-		r = parse_hello(line, len, ret_hello);
+		r = parse_hello(line, len, &netns);
 	if (r < 0) {
 		fd_close(&fd);
 		return r;
 	}
 	*ret_fd = fd;
+	*ret_netns = netns;
 	return 0;
 }

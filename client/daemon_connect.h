@@ -3,10 +3,9 @@
 #ifndef CLIENT_DAEMON_CONNECT_H
 #define CLIENT_DAEMON_CONNECT_H
 
-#include <sys/types.h>
+#include <stdint.h>
 #include <sys/un.h>
 
-#include "client/daemon_find.h"
 #include "lib/mono.h"
 
 /** daemon_connect_address(): 0 or -ENAMETOOLONG. */
@@ -15,12 +14,13 @@ int daemon_connect_address(struct sockaddr_un *ret_address, const char *path);
 /**
  * daemon_connect(): connect and read the first line, byte by byte, so that
  * everything behind it stays in the socket.
+ * @ret_netns: inode of the network namespace it says it lives in.
  *
  * Returns 0, -EINTR, -ETIMEDOUT, -DT_ERR_CLOSED (it left or died),
  * -DT_ERR_SYNTAX (no daemon of ours), -DT_ERR_VERSION (another protocol), or
  * what connect(2) says.
  */
-int daemon_connect(const char *path, struct mono deadline, int *ret_fd,
-    struct daemon_hello *ret_hello);
+int daemon_connect(
+    const char *path, struct mono deadline, int *ret_fd, uint64_t *ret_netns);
 
 #endif

@@ -25,17 +25,17 @@ fail(char *ret_error, const char *what, int r)
 }
 
 static int
-greet(const char *path, int *ret_fd, struct daemon_hello *ret_hello)
+greet(const char *path, int *ret_fd, uint64_t *ret_netns)
 {
 	return daemon_connect(
-	    path, mono_add(mono_now(), GREET_US), ret_fd, ret_hello);
+	    path, mono_add(mono_now(), GREET_US), ret_fd, ret_netns);
 }
 
 static int
-find_named(const char *path, int *ret_fd, struct daemon_hello *ret_hello,
-    char *ret_error)
+find_named(const char *path, int *ret_fd, char *ret_error)
 {
-	int r = greet(path, ret_fd, ret_hello);
+	uint64_t any;
+	int r = greet(path, ret_fd, &any);
 
 	if (r >= 0 || r == -EINTR)
 		return r;
@@ -47,9 +47,9 @@ find_named(const char *path, int *ret_fd, struct daemon_hello *ret_hello,
 /* Sets *dir to where the own daemon of this namespace is or belongs.  Returns 0
  * when it runs and was reached. */
 static int
-find_own(struct daemon_dir *dir, int *ret_fd, struct daemon_hello *ret_hello)
+find_own(struct daemon_dir *dir, int *ret_fd)
 {
-	uint64_t netns = daemon_dir_netns();
+	uint64_t netns = daemon_dir_netns(), its;
 	char path[DAEMON_DIR_MAX_FILE];
 	int r = 0;
 
@@ -58,8 +58,8 @@ find_own(struct daemon_dir *dir, int *ret_fd, struct daemon_hello *ret_hello)
 		if (r < 0)
 			return r;
 		daemon_dir_file(dir, "control.sock", path);
-		r = greet(path, ret_fd, ret_hello);
-		if (r < 0 || ret_hello->netns == netns)
+		r = greet(path, ret_fd, &its);
+		if (r < 0 || its == netns)
 			return r;
 		/* It lives elsewhere: ours has a folder of its own. */
 		fd_close(ret_fd);
@@ -69,9 +69,9 @@ find_own(struct daemon_dir *dir, int *ret_fd, struct daemon_hello *ret_hello)
 }
 
 int
-daemon_find(const struct daemon_find_params *p, int *ret_fd,
-    struct daemon_hello *ret_hello, char *ret_error)
+daemon_find(const struct daemon_find_params *p, int *ret_fd, char *ret_error)
 {
+	uint64_t its;
 	const char *named = p->socket;
 	struct daemon_dir dir;
 	int r;
@@ -80,9 +80,9 @@ daemon_find(const struct daemon_find_params *p, int *ret_fd,
 	if (*named == '\0')
 		named = getenv("DERPTUND_SOCKET");
 	if (named != NULL && *named != '\0')
-		return find_named(named, ret_fd, ret_hello, ret_error);
-	r = greet(SYSTEM_SOCKET, ret_fd, ret_hello);
-	if (r == 0 && ret_hello->netns == daemon_dir_netns())
+		return find_named(named, ret_fd, ret_error);
+	r = greet(SYSTEM_SOCKET, ret_fd, &its);
+	if (r == 0 && its == daemon_dir_netns())
 		return 0;
 	if (r == 0)
 		fd_close(ret_fd);
@@ -91,12 +91,11 @@ daemon_find(const struct daemon_find_params *p, int *ret_fd,
 	r = daemon_dir_find(&dir);
 	if (r < 0)
 		return fail(ret_error, "directory of derptund", r);
-	r = find_own(&dir, ret_fd, ret_hello);
+	r = find_own(&dir, ret_fd);
 	if (r == 0 || r == -EINTR)
 		return r;
 	if (p->may_start)
-		return daemon_spawn(
-		    &dir, p->verbose, ret_fd, ret_hello, ret_error);
+		return daemon_spawn(&dir, p->verbose, ret_fd, ret_error);
 	if (r != -ENOENT && r != -ECONNREFUSED && r != -DT_ERR_CLOSED)
 		return fail(ret_error, dir.path, r);
 	(void)snprintf(

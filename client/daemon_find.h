@@ -7,8 +7,6 @@
 #define CLIENT_DAEMON_FIND_H
 
 #include <stdbool.h>
-#include <stdint.h>
-#include <sys/types.h>
 
 /* A reason: two paths and the last line of a log. */
 #define DAEMON_FIND_MAX_ERROR 1024
@@ -19,15 +17,6 @@ struct daemon_find_params {
 	bool verbose;       /* a started one keeps our stderr */
 };
 
-/* What the first line of a daemon says. */
-struct daemon_hello {
-	int64_t protocol;
-	int64_t pid;
-	uint64_t netns; /* inode */
-	bool system;
-	char version[64];
-};
-
 /**
  * daemon_find(): connect and read the hello, nothing beyond it.  Blocks: up to
  * 10 s while a daemon starts, else as long as a daemon takes to greet.
@@ -36,7 +25,7 @@ struct daemon_hello {
  *
  * Returns 0, -EINTR (a signal came), or another negative error.
  */
-int daemon_find(const struct daemon_find_params *p, int *ret_fd,
-    struct daemon_hello *ret_hello, char *ret_error);
+int daemon_find(
+    const struct daemon_find_params *p, int *ret_fd, char *ret_error);
 
 #endif

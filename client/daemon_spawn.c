@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "client/daemon_connect.h"
+#include "client/daemon_find.h"
 #include "lib/err.h"
 #include "lib/fd.h"
 
@@ -149,8 +150,8 @@ take_lock(struct spawn *s, int *ret_fd)
 			r = -errno;
 		else if (!mono_before(mono_now(), s->deadline))
 			r = -ETIMEDOUT;
-		else if (nanosleep(&pause, NULL) != 0)
-			r = -errno;
+		else
+			r = nanosleep(&pause, NULL) == 0 ? 0 : -errno;
 	}
 	if (r < 0) {
 		fd_close(&fd);
@@ -248,9 +249,9 @@ tell_death(struct spawn *s, int r, char *ret_error)
 }
 
 static int
-start(struct spawn *s, int *ret_fd, struct daemon_hello *ret_hello,
-    char *ret_error)
+start(struct spawn *s, int *ret_fd, char *ret_error)
 {
+	uint64_t netns; /* ours, as it is our child */
 	const char *what = s->socket;
 	int r = bind_socket(s);
 
@@ -273,16 +274,17 @@ start(struct spawn *s, int *ret_fd, struct daemon_hello *ret_hello,
 		become_daemon(s);
 	/* Only the daemon listens: its death must show. */
 	fd_close(&s->listen_fd);
-	r = daemon_connect(s->socket, s->deadline, ret_fd, ret_hello);
+	r = daemon_connect(s->socket, s->deadline, ret_fd, &netns);
 	if (r < 0 && r != -EINTR)
 		tell_death(s, r, ret_error);
 	return r;
 }
 
 int
-daemon_spawn(const struct daemon_dir *dir, bool verbose, int *ret_fd,
-    struct daemon_hello *ret_hello, char *ret_error)
+daemon_spawn(
+    const struct daemon_dir *dir, bool verbose, int *ret_fd, char *ret_error)
 {
+	uint64_t netns;
 	struct spawn s = { .dir = dir,
 		.verbose = verbose,
 		.listen_fd = -1,
@@ -302,9 +304,9 @@ daemon_spawn(const struct daemon_dir *dir, bool verbose, int *ret_fd,
 				: err_str(r));
 		return r;
 	}
-	r = daemon_connect(s.socket, s.deadline, ret_fd, ret_hello);
+	r = daemon_connect(s.socket, s.deadline, ret_fd, &netns);
 	if (r == -ENOENT || r == -ECONNREFUSED || r == -DT_ERR_CLOSED)
-		r = start(&s, ret_fd, ret_hello, ret_error);
+		r = start(&s, ret_fd, ret_error);
 	else if (r < 0)
 		(void)snprintf(ret_error, DAEMON_FIND_MAX_ERROR, "%s: %s",
 		    s.socket, err_str(r));

@@ -6,8 +6,6 @@
 #include <stdbool.h>
 
 #include "client/daemon_dir.h"
-#include "client/daemon_find.h"
-#include "lib/mono.h"
 
 /**
  * daemon_spawn(): under a lock: connect if somebody else was faster, else bind
@@ -16,7 +14,7 @@
  *
  * Returns as daemon_find().
  */
-int daemon_spawn(const struct daemon_dir *dir, bool verbose, int *ret_fd,
-    struct daemon_hello *ret_hello, char *ret_error);
+int daemon_spawn(
+    const struct daemon_dir *dir, bool verbose, int *ret_fd, char *ret_error);
 
 #endif

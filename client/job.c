@@ -320,8 +320,7 @@ attach(struct job *j)
 		.may_start = true,
 		.verbose = j->p.out->verbose };
 	char error[DAEMON_FIND_MAX_ERROR];
-	struct daemon_hello hello;
-	int r = daemon_find(&fp, &rp.fd, &hello, error);
+	int r = daemon_find(&fp, &rp.fd, error);
 
 	if (r == -EINTR) {
 		/* Stopped by a signal before anything began. */

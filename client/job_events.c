@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/addr.h"
+
 static const char *
 member(const json_t *params, const char *name)
 {
@@ -89,25 +91,33 @@ on_stream_end(struct job_events *e, const json_t *params)
 		cli_out_status(e->out, "stream-complete");
 }
 
-/* Problems are told once per change, and then their end. */
+/* What may keep a listening side waiting for ever is told once per change, and
+ * then its end.  Claiming sides end with it as their reason. */
 static void
 on_relay_state(struct job_events *e, const json_t *params)
 {
 	const char *state = member(params, "state");
 	const char *host = member(params, "host");
+	const char *reason = member(params, "reason");
 	long long port = json_integer_value(json_object_get(params, "port"));
-	char said[sizeof(e->relay_said)];
+	char relay[ADDR_MAX_HOST + 32], said[sizeof(e->relay_said)];
 
 	cli_out_status(
 	    e->out, "relay-state=%s host=%s port=%lld", state, host, port);
+	if (!is_listening_side(e))
+		return;
+	/* Cut names and reasons are fine for people. */
+	(void)snprintf(relay, sizeof(relay), "relay %s:%lld: ", host, port);
 	if (strcmp(state, "waiting") == 0) {
-		(void)snprintf(said, sizeof(said), "relay %s:%lld: %s", host,
-		    port, member(params, "reason"));
+		/* Some reasons name the relay themselves. */
+		if (strncmp(reason, relay, strlen(relay)) == 0)
+			reason += strlen(relay);
+		(void)snprintf(said, sizeof(said), "%s%s", relay, reason);
 		if (strcmp(said, e->relay_said) != 0)
 			cli_out_note(e->out, "%s", said);
 		memcpy(e->relay_said, said, sizeof(said));
 	} else if (strcmp(state, "connected") == 0 && *e->relay_said != '\0') {
-		cli_out_note(e->out, "relay %s:%lld: connected", host, port);
+		cli_out_note(e->out, "%sconnected", relay);
 		e->relay_said[0] = '\0';
 	}
 }

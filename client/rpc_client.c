@@ -12,7 +12,7 @@
 #include "proto/rpc/rpc.h"
 
 /* Lines towards the daemon: one request and 64 answers to dials. */
-#define MAX_QUEUED (4 * RPC_MAX_LINE)
+#define MAX_QUEUED ((size_t)4 * RPC_MAX_LINE)
 
 struct call {
 	int64_t id; /* 0: free */

@@ -219,7 +219,9 @@ def test_open(p, d):
         "open: its parameters, from a pasted line",
     )
     c.answer({"session": 5})
-    c.event("relay-state", session=5, state="connected", host="h", port=1)
+    for state in ("waiting", "connected"):
+        relay = {"state": state, "host": "h", "port": 1, "reason": "refused"}
+        c.event("relay-state", session=5, **relay)
     s, address = open_ready(child, c)
     equal("%s:%d" % s.getsockname(), address, "open: that very socket")
     near = socket.create_connection(s.getsockname(), 5)
@@ -362,7 +364,7 @@ def test_serve(p, d):
         ("waiting", "refused"),
         ("connecting", "refused"),
         ("waiting", "refused"),
-        ("waiting", "timed out"),
+        ("waiting", "relay h:443: timed out"),
         ("connected", ""),
         ("connected", ""),
     ]:
