@@ -230,8 +230,10 @@ loop_io_set(struct loop_io *io, unsigned events)
 			return;
 		}
 	}
-	loop_timer_at(
-	    io->always, events != 0 ? (struct mono){ 0 } : MONO_NEVER);
+	if (events != 0)
+		loop_timer_in(io->always, 0);
+	else
+		loop_timer_at(io->always, MONO_NEVER);
 }
 
 void
