@@ -16,9 +16,10 @@
 
 /*
  * Share: Go's own is 30 s and 5 s, the smaller idle time counts on both sides
- * and Go pings at half of it; so a dead peer frees the slot within 15 s.
+ * and Go pings at half of it; so a dead peer frees the slot within 15 s: idle
+ * time begins anew with our first ping into the silence.
  */
-#define SHARE_IDLE_US (12 * MONO_SEC)
+#define SHARE_IDLE_US (10 * MONO_SEC)
 #define SHARE_KEEP_ALIVE_US (4 * MONO_SEC)
 #define DERPTUN_IDLE_US (10 * MONO_SEC)      /* peer v0.18.2 */
 #define DERPTUN_KEEP_ALIVE_US (2 * MONO_SEC) /* peer v0.18.2 */

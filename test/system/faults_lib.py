@@ -338,10 +338,13 @@ class Pinger:
                       for a in (address, bare)]
         for p in self.pings:
             p.wait_line('^begun$', stream='out', timeout=15)
+        self.start = time.monotonic()
 
     def end(self):
         """(count, p99, longest pause, the machine's p99 and pause), ms."""
         out = []
+        # Enough rounds to judge.
+        time.sleep(max(0, self.start + 0.7 - time.monotonic()))
         for p in self.pings:
             p.proc.stdin.close()
             m = p.wait_line(r'^count=(\d+) p99=(\S+) max=(\S+) error=(.*)$',

@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Claimers that vanish, come second, or forge.
+
+usage: faults_claim.py BUILD_FOLDER [ROW-PATTERN]
+"""
+import base64
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+
+import faults_lib as f
+from faults_lib import l, pair, together
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'relay'))
+try:
+    import derp
+except ImportError as e:  # libsodium's bindings
+    derp = None
+    MISSING = str(e)
+
+BACK = 15  # seconds until a listener waits again
+DELAYS = (0.0, 0.02, 0.05, 0.1, 0.3, 0.5, 1)
+JUNK = 10000
+MAX_P99_MS = 50
+MAX_GROWTH = f.MIB
+
+
+# 11: vanish ------------------------------------------------------------------
+
+def vanish(lab, relay, tag, args, delay, sig):
+    """Start an opener with a daemon of its own, end both after a while."""
+    env = lab.env(tag, relay)
+    p = lab.start(args, env)
+    time.sleep(delay)
+    if sig == signal.SIGKILL:
+        l.kill_daemons(env)
+        p.stop(sig)
+        l.kill_daemons(env)  # it may just have been started
+    else:
+        p.stop(sig)
+
+
+def vanishing(lab, relay, kind, sig):
+    with pair(lab, relay) as (a, b):
+        service = f.Service()
+        offers = []
+        for _ in DELAYS:
+            if kind == 'share':
+                p, token = a.share(service.address)
+                args = [lab.our('derphole'), 'open', token]
+            else:
+                server, client = a.tokens()
+                p = a.serve(server, service.address)
+                args = [lab.our('derptun'), 'open', '--token-file', client]
+            offers.append((p, args))
+        ids = sorted(e['id'] for e in a.endpoints())
+        together(*[lambda n=n: vanish(lab, relay, f'v{n}', offers[n][1],
+                                      DELAYS[n], sig)
+                   for n in range(len(DELAYS))])
+        gone = time.monotonic()
+        waits = [None] * len(ids)
+        # A share whose opener says goodbye after it was there has ended.
+        over = [n for n, (p, _) in enumerate(offers) if not p.alive()]
+        while None in waits:
+            states = {e['id']: e['state'] for e in a.endpoints()}
+            for n, ident in enumerate(ids):
+                if waits[n] is None and (states.get(ident) in (None,
+                                                               'waiting')):
+                    waits[n] = time.monotonic() - gone
+            if time.monotonic() > gone + BACK:
+                raise AssertionError(f'after {BACK} s: {states}')
+            time.sleep(0.2)
+        over = {n for n, (p, _) in enumerate(offers) if not p.alive()}
+        for n in over:
+            if kind != 'share' or sig != signal.SIGINT or \
+                    offers[n][0].proc.returncode != 0:
+                raise AssertionError(f'{DELAYS[n]} s: listener ended: '
+                                     f'{offers[n][0].said()}')
+
+        def again(n):
+            p = lab.start(offers[n][1], b.env)
+            l.exchange(f.listening(p, 20), f.MIB, f.MIB)
+            f.leave(p)
+        together(*[lambda n=n: again(n) for n in range(len(offers))
+                   if n not in over])
+        for n, (p, _) in enumerate(offers):
+            if n in over:
+                continue
+            if kind == 'share':
+                f.expect(f.wait_exit(p, 15), 0, 'sharer')
+            else:
+                f.leave(p)
+        service.close()
+    return 'waiting again after ' + \
+        ', '.join(f'{DELAYS[n]}: {w:.1f} s' for n, w in enumerate(waits)) + \
+        (f'; {len(over)} shares ended in order' if over else '')
+
+
+# 12: second ------------------------------------------------------------------
+
+def second_share(lab, relay):
+    with pair(lab, relay) as (a, b):
+        c = f.Daemon(lab, 'c', relay)
+        service = f.Service()
+        offer, token = a.share(service.address)
+        use, address = b.open(token)
+        pinger = f.Pinger(lab, address, service.address)
+        for d in (c, b, c):
+            start = time.monotonic()
+            status, out, err = d.run('derphole', 'open', token)
+            f.expect((status, out), (10, ''), f'second: {err!r}')
+            f.expect_in('session already claimed', err, 'second')
+        taken = time.monotonic() - start
+        f.must_live(offer, use)
+        note = pinger.check(pause_ms=100)
+        f.leave(use)
+        f.expect(f.wait_exit(offer, 15), 0, 'sharer')
+        service.close()
+        c.wait_idle()
+    return f'rejected in {taken:.1f} s; {note}'
+
+
+def second_derptun(lab, relay):
+    with pair(lab, relay) as (a, b):
+        c = f.Daemon(lab, 'c', relay)
+        service = f.Service()
+        server, client = a.tokens()
+        offer = a.serve(server, service.address)
+        use, address = b.tunnel(client)
+        pinger = f.Pinger(lab, address, service.address)
+        waiting = c.cli('derptun', 'open', '--token-file', client)
+        start = time.monotonic()
+        status, out, err = c.run('derptun', 'connect', '--stdio',
+                                 '--token-file', client, timeout=25)
+        taken = time.monotonic() - start
+        f.expect((status, out), (10, ''), f'second connect: {err!r}')
+        f.expect_in('session already claimed', err, 'second connect')
+        if not 12 < taken < 20:
+            raise AssertionError(f'retried for {taken:.1f} s, not for 15')
+        f.must_live(offer, use, waiting)
+        f.expect_in('session already claimed', waiting.said(), 'second open')
+        note = pinger.check(pause_ms=100)
+        f.leave(use)
+        start = time.monotonic()
+        address = f.listening(waiting, timeout=35)
+        then = time.monotonic() - start
+        l.exchange(address, f.MIB, f.MIB)
+        f.leave(waiting, offer)
+        service.close()
+        c.wait_idle()
+    return f'retried {taken:.1f} s; the patient one came {then:.1f} s after ' \
+           f'the first left; {note}'
+
+
+# 10: forge -------------------------------------------------------------------
+
+class Raw:
+    """The relay as test/relay/derp.py wants it."""
+
+    def __init__(self, relay):
+        self.address = (l.HOST, relay.port)
+        self.context = ssl.create_default_context(cafile=str(relay.ca_file))
+
+    def connect(self, _rcvbuf=None):
+        sock = socket.create_connection(self.address, 15)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return self.context.wrap_socket(sock, server_hostname=l.HOST)
+
+
+def derp_private(server):
+    with open(server, encoding='ascii') as file:
+        body = file.read().strip()[5:]
+    value = json.loads(base64.urlsafe_b64decode(body + '=='))
+    return bytes.fromhex(value['derp_private'].removeprefix('privkey:'))
+
+
+def record(raw, b, server, client):
+    """A true claim, caught under the server's own key before it serves."""
+    with derp.Client(raw, derp.Key(derp_private(server))) as catcher:
+        p = b.cli('derptun', 'open', '--token-file', client)
+        source, claim = catcher.packet()
+        p.stop(signal.SIGKILL)
+    if not claim.startswith(b'{'):
+        raise AssertionError(f'not a claim: {claim[:60]!r}')
+    return source, claim, catcher.key.public
+
+
+def forgeries(claim, rng):
+    """Endless: mutations, lies with true form, junk, and the claim itself."""
+    value = json.loads(claim)
+    n = 0
+    while True:
+        n += 1
+        kind = n % 8
+        if kind == 0:
+            yield claim
+        elif kind == 1:  # one octet changed
+            at = rng.randrange(len(claim))
+            yield claim[:at] + bytes([claim[at] ^ 1 << rng.randrange(8)]) + \
+                claim[at + 1:]
+        elif kind == 2:  # another MAC
+            yield json.dumps({**value, 'mac': '%064x' % rng.getrandbits(256)},
+                             separators=(',', ':')).encode()
+        elif kind == 3:  # cut
+            yield claim[:rng.randrange(1, len(claim))]
+        elif kind == 4:
+            yield rng.randbytes(rng.randrange(1, 1400))
+        elif kind == 5:  # like a QUIC Initial
+            yield b'\xc3\0\0\0\1\x08' + rng.randbytes(1190)
+        elif kind == 6:
+            yield b'{' * rng.randrange(1, 8000)
+        else:
+            yield b'{"type":"claim","claim":{"candidates":[' + \
+                b'"10.0.0.1:1",' * 1000 + b'""]}}'
+
+
+def forge(lab, relay):
+    if derp is None:
+        raise l.Skip(MISSING)
+    raw = Raw(relay)
+    rng = random.Random(10)
+    with pair(lab, relay) as (a, b):
+        service = f.Service()
+        server, client = a.tokens()
+        _, claim, target = record(raw, b, server, client)
+        offer = a.serve(server, service.address)
+        use, address = b.tunnel(client)
+        l.exchange(address, f.MIB, f.MIB)
+        makers = forgeries(claim, rng)
+        senders = [derp.Client(raw) for _ in range(8)]
+
+        def send(count, pause):
+            for n in range(count):
+                senders[n % len(senders)].send(target, next(makers))
+                if pause and n % 100 == 99:
+                    time.sleep(pause)
+        send(1000, 0.01)  # what is allocated once
+        pids = [a.pid, *a.children()]
+        rss = [f.rss_of(p) for p in pids]
+        pinger = f.Pinger(lab, address, service.address)
+        start = time.monotonic()
+        send(JUNK, 0.02)
+        # And from as many names as a flood can have.
+        for _ in range(60):
+            with derp.Client(raw) as one:
+                for _ in range(8):
+                    one.send(target, next(makers))
+        taken = time.monotonic() - start
+        f.must_live(offer, use)
+        note = pinger.check(p99_ms=MAX_P99_MS)
+        f.expect([a.pid, *a.children()], pids, 'daemon, gate, session')
+        grown = sum(f.rss_of(p) for p in pids) - sum(rss)
+        if grown > MAX_GROWTH:
+            raise AssertionError(f'grew by {grown >> 10} KiB: '
+                                 f'{[f.rss_of(p) >> 10 for p in pids]}')
+        for s in senders:
+            s.close()
+        l.exchange(address, f.MIB, f.MIB)
+        f.leave(use)
+        a.wait_endpoint('waiting')
+        # The slot is free: the replayed claim must not take it for long.
+        with derp.Client(raw) as one:
+            one.send(target, claim)
+            time.sleep(0.5)
+        use, address = b.tunnel(client)
+        l.exchange(address, f.MIB, f.MIB)
+        f.leave(use, offer)
+        service.close()
+    return f'{taken:.1f} s, grew {grown >> 10} KiB; {note}'
+
+
+ROWS = [
+    ('10: forged, replayed and junk packets', forge),
+    *[(f'11: opener vanishes, {kind}, {name}',
+       lambda lab, relay, k=kind, s=sig: vanishing(lab, relay, k, s))
+      for kind in ('share', 'derptun')
+      for name, sig in (('killed', signal.SIGKILL),
+                        ('interrupted', signal.SIGINT))],
+    ('12: second claimer, share', second_share),
+    ('12: second claimer, derptun', second_derptun),
+]
+
+if __name__ == '__main__':
+    sys.exit(f.main(ROWS, sys.argv))

@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Relays that restart, are away, or are no relays.
+
+usage: faults_relay.py BUILD_FOLDER [ROW-PATTERN]
+"""
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+import faults_lib as f
+from faults_lib import l, pair, together
+
+RELAY_LIMIT = 15  # seconds until a one-shot command gives its relay up
+FORCE = '--force-relay'
+
+
+def restart(lab, relay, down):
+    """kill -9, and the same relay again after so many seconds."""
+    relay.process.stop(signal.SIGKILL)
+    time.sleep(down)
+    again = lab.our_relay(port=relay.port)
+    f.expect(again.ca_file, relay.ca_file, 'certificate')
+    relay.process = again.process
+
+
+def restarted(lab, relay, down):
+    """The tunnels must survive: what a relay loses is packet loss."""
+    with pair(lab, relay) as (a, b):
+        service = f.Service()
+        server, client = a.tokens()
+        offers = [a.serve(server, service.address, FORCE)]
+        uses = [b.tunnel(client, FORCE)]
+        offer, token = a.share(service.address, FORCE)
+        offers.append(offer)
+        uses.append(b.open(token, FORCE))
+        traffic = [f.Traffic(address) for _, address in uses]
+        pids = [*a.children(), *b.children()]
+        time.sleep(0.7)
+        restart(lab, relay, down)
+        start = time.monotonic()
+        before = [t.rounds for t in traffic]
+
+        def flows():
+            if any(t.error is None and t.rounds < n + 1
+                   for t, n in zip(traffic, before)):
+                raise AssertionError('no exchange ended')
+        l.until(flows, 20, 'traffic after the restart')
+        taken = time.monotonic() - start
+        rounds = [t.end() for t in traffic]
+        f.must_live(*offers, *[p for p, _ in uses])
+        for p, _ in uses:
+            if any('reconnecting' in t for t in p.lines['err']):
+                raise AssertionError(f'the tunnel was lost: {p.said()}')
+        f.expect([*a.children(), *b.children()], pids, 'workers')
+        f.leave(*[p for p, _ in uses], offers[0])
+        f.expect(f.wait_exit(offers[1], 15), 0, 'sharer')
+        service.close()
+    return f'flows {taken:.1f} s after the restart; exchanges {rounds}'
+
+
+def down_long(lab, relay):
+    """20 s without relay: the tunnel is lost and comes back by itself."""
+    with pair(lab, relay) as (a, b):
+        service = f.Service()
+        server, client = a.tokens()
+        offer = a.serve(server, service.address, FORCE)
+        use, address = b.tunnel(client, FORCE)
+        shared, token = a.share(service.address, FORCE)
+        opener, opened = b.open(token, FORCE)
+        l.exchange(address, f.MIB, f.MIB)
+        restart(lab, relay, 20)
+        taken = together(lambda: f.until_works(address, 45, 'derptun open'),
+                         lambda: f.until_works(opened, 45, 'derphole open'))
+        f.must_live(offer, use, shared, opener)
+        f.expect_in('reconnect', use.said(), 'what open says')
+        if 'relay' not in offer.said():
+            raise AssertionError(f'serve says nothing: {offer.said()}')
+        f.leave(use, opener, offer)
+        f.expect(f.wait_exit(shared, 15), 0, 'sharer')
+        service.close()
+    return f'works {taken[0]:.1f} and {taken[1]:.1f} s after the return'
+
+
+# What claims a token of a relay that cannot be used --------------------------
+
+class Claims:
+    """Tokens that name a port of HOST, and the commands that claim them."""
+
+    def __init__(self, lab, relay, port=None):
+        self.lab = lab
+        self.port = port or lab.port()
+        named = l.Relay('named', None, self.port, relay.ca_file)
+        self.d = f.Daemon(lab, f'c{self.port}', named)
+        self.where = f'{l.HOST}:{self.port}'
+        self.server, self.client = self.d.tokens()
+        self.share, self.token = self.d.share('127.0.0.1:9')
+
+    def each(self, *flags, want=(), limit=RELAY_LIMIT):
+        """Every one-shot command must end with 12, host and reason."""
+        def one(*args):
+            start = time.monotonic()
+            status, out, err = self.d.run(*args, *flags, timeout=limit + 5)
+            taken = time.monotonic() - start
+            what = ' '.join(str(a)[:12] for a in args[:2])
+            f.expect((status, out), (12, ''), f'{what}: {err!r}')
+            f.expect_in(self.where, err, what)
+            if not any(w in err.replace(self.where, '') for w in want):
+                raise AssertionError(f'{what}: no {want} in {err!r}')
+            if taken > limit:
+                raise AssertionError(f'{what}: took {taken:.1f} s')
+            return f'{taken:.1f} s: {err.strip().splitlines()[-1]}'
+        notes = together(
+            lambda: one('derphole', 'open', self.token),
+            lambda: one('derptun', 'open', '--token-file', self.client),
+            lambda: one('derptun', 'connect', '--stdio', '--token-file',
+                        self.client))
+        return notes[0]
+
+    def end(self):
+        f.must_live(self.share)
+        f.leave(self.share)
+        self.d.wait_idle()
+        f.expect(self.d.process.stop(), 0, 'daemon')
+
+
+def unreachable(lab, relay):
+    """Nothing listens there."""
+    c = Claims(lab, relay)
+    note = c.each(want=['refused'])
+    c.end()
+    return note
+
+
+def silent(lab, relay):
+    """Somebody listens and never says a word."""
+    c = Claims(lab, relay)
+    with socket.create_server((l.HOST, c.port)):
+        note = c.each(want=['timed out', 'deadline', 'time'])
+        c.end()
+    return note
+
+
+def later(lab, relay):
+    """serve and share wait for their relay, as long as it takes."""
+    relay.process.stop(signal.SIGKILL)
+    with pair(lab, relay) as (a, b):
+        service = f.Service()
+        server, client = a.tokens()
+        offer = a.serve(server, service.address)
+        shared, token = a.share(service.address)
+        for p in (offer, shared):
+            p.wait_line(f'{l.HOST}:{relay.port}.*refused', timeout=10)
+        time.sleep(4)
+        f.must_live(offer, shared)
+        restart(lab, relay, 0)
+        start = time.monotonic()
+        for n in range(2):
+            a.wait_endpoint('waiting', which=n)
+        taken = time.monotonic() - start
+        use, address = b.tunnel(client)
+        l.exchange(address, f.MIB, f.MIB)
+        opener, opened = b.open(token)
+        l.exchange(opened, f.MIB, f.MIB)
+        f.leave(use, opener, offer)
+        f.expect(f.wait_exit(shared, 15), 0, 'sharer')
+        service.close()
+    return f'waiting {taken:.1f} s after the relay came'
+
+
+def distrusted(lab, relay):
+    """Another authority, and another pin."""
+    other = lab.path('other.pem')
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes',
+                    '-subj', '/CN=other', '-keyout', '/dev/null', '-out',
+                    str(other)], check=True, stderr=subprocess.DEVNULL)
+    c = Claims(lab, relay, relay.port)
+    note = [c.each('--derp-pin', 'sha256-raw:' + '00' * 32, want=['pin'])]
+    c.d.env['SSL_CERT_FILE'] = str(other)
+    note.append(c.each(want=['certificate']))
+    c.end()
+    return '\n'.join(note)
+
+
+class Impostor:
+    """A TLS server with the relay's certificate that answers as told."""
+
+    def __init__(self, relay, port, answer):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(
+            relay.ca_file, str(relay.ca_file).replace('.pem', '.key'))
+        self.answer = answer
+        self.sock = socket.create_server((l.HOST, port))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                conn, _ = self.sock.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._one, args=(conn,),
+                             daemon=True).start()
+
+    def _one(self, conn):
+        try:
+            conn.settimeout(20)
+            with self.context.wrap_socket(conn, server_side=True) as tls:
+                tls.recv(65536)
+                tls.sendall(self.answer)
+                tls.recv(65536)
+        except OSError:
+            pass
+
+    def close(self):
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.sock.close()
+
+
+IMPOSTORS = {
+    '403': (b'HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n',
+            ['403']),
+    '200': (b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello',
+            ['200', 'not a', 'no relay', 'upgrade']),
+    'garbage': (bytes(range(1, 256)) * 400, ['not a', 'HTTP', 'malformed']),
+    'junk after the upgrade': (
+        b'HTTP/1.1 101 Switching Protocols\r\nUpgrade: DERP\r\n'
+        b'Connection: Upgrade\r\n\r\n' + b'\xff' * 4000,
+        ['not a', 'DERP', 'relay']),
+    'endless header': (b'HTTP/1.1 101 Switching\r\nX: ' + b'y' * 500000,
+                       ['long', 'not a', 'HTTP', 'limit']),
+}
+
+
+def impostors(lab, relay):
+    def one(answer, want):
+        c = Claims(lab, relay)
+        server = Impostor(relay, c.port, answer)
+        try:
+            note = c.each(want=want)
+            c.end()
+        finally:
+            server.close()
+        return note
+    # Makers of tokens share a counter: one after the other.
+    notes = [f'{name}: {one(*row)}' for name, row in IMPOSTORS.items()]
+    return '\n'.join(notes)
+
+
+ROWS = [
+    ('6: relay killed, back after 1 s',
+     lambda lab, relay: restarted(lab, relay, 1)),
+    ('6: relay killed, back after 5 s',
+     lambda lab, relay: restarted(lab, relay, 5)),
+    ('6: relay away for 20 s', down_long),
+    ('7: no relay there', unreachable),
+    ('7: a relay that says nothing', silent),
+    ('7: relay comes later', later),
+    ('7: certificate and pin', distrusted),
+    ('7: servers that are no relays', impostors),
+]
+
+if __name__ == '__main__':
+    sys.exit(f.main(ROWS, sys.argv))
