@@ -28,6 +28,8 @@
 
 /* How long the error of a broken line may take to leave. */
 #define CTL_LINGER_US (1 * MONO_SEC)
+/* After accept() failed for want of something. */
+#define CTL_ACCEPT_PAUSE_US (1 * MONO_SEC)
 /* Connections taken in one turn. */
 #define CTL_MAX_ACCEPT 16
 
@@ -190,9 +192,11 @@ answer(struct ctl_conn *k, struct ctl_request *q)
 		ctl_put_line(k, line, len);
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): written to further down */
 static void
 on_request(
     struct ctl_conn *k, const struct rpc_message *m, int *fds, size_t n_fds)
+/* NOLINTEND(readability-non-const-parameter) */
 {
 	struct daemon *d = k->ctl->daemon;
 	struct ctl_request q = {
@@ -378,10 +382,28 @@ accept_some(struct ctl *c)
 		int fd = accept4(
 		    c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-		if (fd < 0)
-			return; /* nothing there, or out of descriptors */
-		add(c, fd);
+		if (fd >= 0) {
+			add(c, fd);
+			continue;
+		}
+		if (errno != EAGAIN && errno != EINTR &&
+		    errno != ECONNABORTED) {
+			/* Out of descriptors: do not spin until one is free. */
+			log_warn_r(-errno, "ctl", "cannot accept");
+			loop_io_set(c->io, 0);
+			loop_timer_in(c->accept_timer, CTL_ACCEPT_PAUSE_US);
+		}
+		return;
 	}
+}
+
+static void
+on_accept_timer(void *arg, struct mono now)
+{
+	struct ctl *c = arg;
+
+	(void)now;
+	loop_io_set(c->io, LOOP_READ);
 }
 
 static void
@@ -417,9 +439,11 @@ ctl_new(struct daemon *d, int listen_fd)
 	LIST_INIT(&c->conns);
 	c->io = loop_io_new(d->loop, listen_fd, on_listen, c);
 	c->dial_timer = ctl_dial_timer(c);
-	if (c->io == NULL || c->dial_timer == NULL) {
+	c->accept_timer = loop_timer_new(d->loop, on_accept_timer, c);
+	if (c->io == NULL || c->dial_timer == NULL || c->accept_timer == NULL) {
 		loop_io_free(c->io);
 		loop_timer_free(c->dial_timer);
+		loop_timer_free(c->accept_timer);
 		free(c);
 		return NULL;
 	}
@@ -430,13 +454,14 @@ ctl_new(struct daemon *d, int listen_fd)
 void
 ctl_free(struct ctl *c)
 {
-	struct ctl_conn *k;
+	struct ctl_conn *k, *next;
 
 	if (c == NULL)
 		return;
-	while ((k = LIST_FIRST(&c->conns)) != NULL)
+	LIST_FOREACH_SAFE(k, &c->conns, entry, next)
 		drop(k);
 	loop_io_free(c->io);
 	loop_timer_free(c->dial_timer);
+	loop_timer_free(c->accept_timer);
 	free(c);
 }

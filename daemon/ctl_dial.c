@@ -154,8 +154,8 @@ ctl_dial_timer(struct ctl *c)
 void
 ctl_dial_drop_all(struct ctl_conn *k)
 {
-	struct ctl_ask *a;
+	struct ctl_ask *a, *next;
 
-	while ((a = LIST_FIRST(&k->asks)) != NULL)
+	LIST_FOREACH_SAFE(a, &k->asks, entry, next)
 		end_ask(k, a, -DT_ERR_CLOSED, -1);
 }

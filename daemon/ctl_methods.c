@@ -188,7 +188,7 @@ endpoint_params(struct ctl_request *q, struct endpoint_request *r)
 	r->force_relay = flag_param(q, "force_relay");
 	if (!has_room(q))
 		return false;
-	if (daemon_count_endpoints(q->daemon) >= DAEMON_MAX_ENDPOINTS) {
+	if (!daemon_may_serve(q->daemon, q->uid)) {
 		fail(q, RPC_BUSY, -DT_ERR_LIMIT, "too many endpoints");
 		return false;
 	}
@@ -298,6 +298,7 @@ do_endpoint_serve(struct ctl_request *q)
 	struct derptun_server_token server;
 	struct endpoint_request er;
 
+	memset(&server, 0, sizeof(server));
 	if (!endpoint_params(q, &er))
 		return;
 	if (server_token(q, er.params, &server) < 0) {

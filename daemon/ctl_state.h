@@ -31,7 +31,7 @@ struct ctl_conn {
 	bool closing;
 	int64_t last_ask;
 	size_t n_asks;
-	LIST_HEAD(, ctl_ask) asks;
+	LIST_HEAD(ctl_ask_list, ctl_ask) asks;
 };
 
 struct ctl {
@@ -39,9 +39,10 @@ struct ctl {
 	int listen_fd;
 	struct loop_io *io;
 	struct loop_timer *dial_timer;
+	struct loop_timer *accept_timer;
 	uint32_t last_id;
 	size_t count;
-	LIST_HEAD(, ctl_conn) conns;
+	LIST_HEAD(ctl_conn_list, ctl_conn) conns;
 };
 
 /** ctl_find(): a connection by id, or NULL. */

@@ -76,6 +76,22 @@ daemon_may_add(const struct daemon *d, uid_t uid)
 	return own < DAEMON_MAX_SESSIONS_PER_UID;
 }
 
+bool
+daemon_may_serve(const struct daemon *d, uid_t uid)
+{
+	const struct endpoint *e;
+	size_t own = 0;
+
+	if (daemon_count_endpoints(d) >= DAEMON_MAX_ENDPOINTS)
+		return false;
+	if (uid == 0 || uid == d->uid)
+		return true;
+	LIST_FOREACH(e, &d->endpoints, entry)
+		if (e->uid == uid)
+			own++;
+	return own < DAEMON_MAX_ENDPOINTS_PER_UID;
+}
+
 void
 daemon_owner_gone(struct daemon *d, uint32_t conn)
 {

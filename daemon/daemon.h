@@ -22,6 +22,7 @@ struct worker_pool;
 #define DAEMON_MAX_SESSIONS 128
 #define DAEMON_MAX_ENDPOINTS 48
 #define DAEMON_MAX_SESSIONS_PER_UID 64
+#define DAEMON_MAX_ENDPOINTS_PER_UID 16
 /* An orderly stop takes no longer, whatever hangs. */
 #define DAEMON_STOP_US (3 * MONO_SEC)
 
@@ -35,6 +36,9 @@ struct daemon_config {
 	bool verbose;
 };
 
+LIST_HEAD(daemon_endpoints, endpoint);
+LIST_HEAD(daemon_sessions, session);
+
 /* One per process, owned by main(). */
 struct daemon {
 	const struct daemon_config *config;
@@ -46,11 +50,11 @@ struct daemon {
 	struct loop_timer
 	    *end_timer; /* idle exit, then the limit of stopping */
 	struct loop_signal *signals[2];
-	LIST_HEAD(, endpoint) endpoints;
-	LIST_HEAD(, session) sessions;
+	struct daemon_endpoints endpoints;
+	struct daemon_sessions sessions;
 	/* Ended in this turn, freed at its end: they may be on the stack. */
-	LIST_HEAD(, endpoint) dead_endpoints;
-	LIST_HEAD(, session) dead_sessions;
+	struct daemon_endpoints dead_endpoints;
+	struct daemon_sessions dead_sessions;
 	struct mono started;
 	uint32_t last_id;
 	uint64_t netns; /* inode of our network namespace */
@@ -72,7 +76,9 @@ uint32_t daemon_next_id(struct daemon *d);
 size_t daemon_count_sessions(const struct daemon *d);
 size_t daemon_count_endpoints(const struct daemon *d);
 
-/** daemon_may_add(): is there room for one more object of @uid? */
+/** daemon_may_add(): is there room for one more session of @uid? */
 bool daemon_may_add(const struct daemon *d, uid_t uid);
+/** daemon_may_serve(): is there room for one more endpoint of @uid? */
+bool daemon_may_serve(const struct daemon *d, uid_t uid);
 
 #endif

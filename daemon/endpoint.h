@@ -27,6 +27,8 @@ struct session;
 /* A crashed gate is replaced after this, doubling up to that. */
 #define ENDPOINT_GATE_RETRY_US (100 * MONO_MS)
 #define ENDPOINT_GATE_RETRY_MAX_US (10 * MONO_SEC)
+/* A gate that lived this long makes its replacement quick again. */
+#define ENDPOINT_GATE_GOOD_US (30 * MONO_SEC)
 /* How often a waiting share looks at the clock (which may be set). */
 #define ENDPOINT_EXPIRY_US (10 * MONO_SEC)
 
@@ -68,6 +70,7 @@ struct endpoint {
 	struct relay_link *link;
 	struct relay_watch watch;
 	struct worker *gate;
+	struct mono gate_since;
 	struct backoff gate_backoff;
 	struct loop_timer *gate_timer;
 	struct loop_timer *expiry;

@@ -66,7 +66,6 @@ on_born(void *arg, struct mono now)
 	(void)now;
 	router_set_gate(relay_link_router(e->link), gate_sink, e);
 	worker_pause(e->gate, relay_link_is_high(e->link));
-	backoff_reset(&e->gate_backoff);
 	endpoint_check_waiting(e);
 }
 
@@ -125,9 +124,11 @@ on_check(struct endpoint *e, uint32_t seq, struct buf_reader *body)
 	return 0;
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): a callback's type */
 static int
 on_message(void *arg, const struct ipc_header *h, struct buf_reader *body,
     int *fds, size_t n_fds, struct mono now)
+/* NOLINTEND(readability-non-const-parameter) */
 {
 	struct endpoint *e = arg;
 
@@ -161,7 +162,8 @@ on_gone(void *arg, int code, const char *text, struct mono now)
 {
 	struct endpoint *e = arg;
 
-	(void)now;
+	if (mono_diff(now, e->gate_since) >= ENDPOINT_GATE_GOOD_US)
+		backoff_reset(&e->gate_backoff);
 	e->gate = NULL;
 	router_set_gate(relay_link_router(e->link), NULL, NULL);
 	log_warn("endpoint",
@@ -190,6 +192,7 @@ static void
 fill_boot(const struct endpoint *e, struct ipc_boot_gate *b)
 {
 	struct buf_writer w = buf_writer(b->route, sizeof(b->route));
+	const struct session *s;
 
 	memset(b, 0, sizeof(*b));
 	b->kind = e->kind;
@@ -201,6 +204,12 @@ fill_boot(const struct endpoint *e, struct ipc_boot_gate *b)
 	b->quic_public = e->quic_public;
 	b->secret = e->secret;
 	b->capabilities = e->capabilities;
+	b->verbose = log_level_max() >= LOG_LEVEL_DEBUG;
+	s = e->session != 0 ? session_find(e->daemon, e->session) : NULL;
+	if (s != NULL) {
+		b->held = true;
+		b->holder = s->peer_derp;
+	}
 	if (e->has_route)
 		token_route_put(&w, &e->route);
 	b->route_len = (uint16_t)w.len;
@@ -225,6 +234,7 @@ endpoint_gate_start(struct endpoint *e)
 	};
 	int r;
 
+	e->gate_since = loop_now(e->daemon->loop);
 	fill_boot(e, &boot);
 	ipc_begin(&w, IPC_BOOT_GATE, e->id, 0);
 	ipc_put_boot_gate(&w, &boot);

@@ -19,7 +19,7 @@
 static int
 check_socket(int fd)
 {
-	struct sockaddr_un sa;
+	struct sockaddr_un sa = { .sun_family = AF_UNSPEC };
 	socklen_t len = sizeof(sa);
 	int listening = 0, type = 0;
 	socklen_t int_len = sizeof(int);

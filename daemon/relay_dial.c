@@ -151,7 +151,7 @@ static void
 start_next(struct relay_dial *d)
 {
 	struct relay_attempt *a;
-	int r = d->last_error;
+	int r;
 
 	while (d->started < d->n_addrs) {
 		a = &d->attempts[d->started];

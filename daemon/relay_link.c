@@ -151,7 +151,9 @@ lost(struct relay_link *link, int r, const char *text)
 static void
 arm(struct relay_link *link)
 {
-	loop_timer_at(link->timer, derp_client_next_deadline(link->client));
+	if (!link->lingering) /* then the timer has a better use */
+		loop_timer_at(
+		    link->timer, derp_client_next_deadline(link->client));
 }
 
 /* derp_client queue -> stream -> socket. */

@@ -15,7 +15,7 @@ struct relay_link {
 	LIST_ENTRY(relay_link) entry;
 	struct relay_pool *pool;
 	unsigned users;
-	LIST_HEAD(, relay_watch) watches;
+	LIST_HEAD(relay_watch_list, relay_watch) watches;
 	struct relay_params *params;
 	struct key32 own_private;
 	struct key32 own_public;
@@ -45,7 +45,7 @@ struct relay_link {
 
 struct relay_pool {
 	struct loop *loop;
-	LIST_HEAD(, relay_link) links;
+	LIST_HEAD(relay_link_list, relay_link) links;
 	size_t count;
 };
 

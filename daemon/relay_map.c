@@ -220,7 +220,7 @@ on_fetched(void *arg, int r, const char *body, size_t len, const char *why)
 	struct relay_map_query *q = arg;
 	struct relay_map_source *s = q->source;
 	char detail[DERP_MAP_MAX_DETAIL] = "";
-	struct derp_map *map;
+	struct derp_map *map = NULL;
 
 	q->get = NULL;
 	if (r == 0) {

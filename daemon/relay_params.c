@@ -201,9 +201,11 @@ make_digest(struct relay_reader *rd)
 	secret_sha256(&p->digest, part, sizeof(part));
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): written to further down */
 int
 relay_params_parse(const json_t *o, int *fds, size_t n_fds,
     struct relay_params **ret_params, char *ret_why)
+/* NOLINTEND(readability-non-const-parameter) */
 {
 	struct relay_params *p = calloc(1, sizeof(*p));
 	struct relay_reader rd = { p, fds, n_fds, { { 0 } }, ret_why };

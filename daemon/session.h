@@ -78,6 +78,8 @@ struct session_claim {
 };
 
 /* Owner: the daemon's list.  Found by id, never kept by others. */
+/* The analyzer would save 30 bytes by giving up the order of meaning.
+ * NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct session {
 	LIST_ENTRY(session) entry;
 	struct daemon *daemon;
@@ -89,11 +91,6 @@ struct session {
 	enum ipc_kind kind;
 	enum session_state state;
 	struct mono since;
-	bool force_relay;
-	bool is_direct; /* path of packets, once there is one */
-	bool has_path;
-	bool stopping;  /* by us; the reason stands beside it */
-	bool was_ready; /* in any attempt */
 	int stop_code;
 	const char *stop_text; /* static */
 	struct relay_params *params;
@@ -103,6 +100,13 @@ struct session {
 	struct worker *worker;
 	struct loop_timer *timer; /* claimer: relay budget, retry; or NULL */
 	unsigned dials;
+	bool force_relay;
+	bool is_direct; /* path of packets, once there is one */
+	bool has_path;
+	bool stopping;     /* by us; the reason stands beside it */
+	bool was_ready;    /* in any attempt */
+	bool probing;      /* listener: CHECK is being answered */
+	bool stream_given; /* connect: STDIO was sent */
 	/* session.show */
 	struct ctl_call describe[SESSION_MAX_DESCRIBE];
 	size_t n_describe;
@@ -110,8 +114,7 @@ struct session {
 	/* Listener. */
 	struct signer *signer;
 	uint32_t accept_seq; /* of the gate's ACCEPT; 0: answered */
-	bool probing;
-	uint32_t check_seq; /* of the gate's CHECK */
+	uint32_t check_seq;  /* of the gate's CHECK */
 	struct loop_timer *probe_timer;
 	/* Claimer. */
 	struct session_claim claim;
@@ -123,7 +126,6 @@ struct session {
 	int listen_fd;             /* ours; workers get copies */
 	int stdio[2];              /* until handed over; -1 */
 	size_t n_stdio;
-	bool stream_given;
 };
 
 struct session *session_find(struct daemon *d, uint32_t id);

@@ -224,9 +224,11 @@ on_description(struct session *s, struct buf_reader *body)
 	return r;
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): a callback's type */
 static int
 on_message(void *arg, const struct ipc_header *h, struct buf_reader *body,
     int *fds, size_t n_fds, struct mono now)
+/* NOLINTEND(readability-non-const-parameter) */
 {
 	struct session *s = arg;
 

@@ -34,9 +34,11 @@ signer_is_permitted(const uint8_t *p, size_t len)
 	return memcmp(p + 64, signer_context, sizeof(signer_context)) == 0;
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): a callback's type */
 static void
 on_request(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
     struct mono now)
+/* NOLINTEND(readability-non-const-parameter) */
 {
 	struct signer *s = arg;
 	uint8_t answer[SIGNER_SIGNATURE_LEN] = { 0 };
@@ -67,7 +69,7 @@ signer_new(struct loop *loop, const struct key32 *seed,
 	struct chan_params p = {
 		.loop = loop,
 		.max_message = SIGNER_MAX_REQUEST,
-		.max_queued = SIGNER_BURST * SIGNER_SIGNATURE_LEN,
+		.max_queued = (size_t)SIGNER_BURST * SIGNER_SIGNATURE_LEN,
 		.full = CHAN_FULL_FAILS,
 		.on_message = on_request,
 		.on_closed = on_closed,

@@ -164,20 +164,27 @@ send_all(struct stream *s)
 	}
 }
 
-void
-stream_flush(struct stream *s, struct mono now)
+/* With the stream's depth raised. */
+static void
+flush(struct stream *s, struct mono now)
 {
 	size_t before = stream_queued(s);
 	int r;
 
 	if (is_dead(s))
 		return;
-	s->depth++;
 	r = send_all(s);
 	if (r < 0)
 		close_with(s, r, now);
 	else if (before > 0 && stream_queued(s) == 0 && s->ready)
 		s->p.on_drained(s->p.arg, now);
+}
+
+void
+stream_flush(struct stream *s, struct mono now)
+{
+	s->depth++;
+	flush(s, now);
 	if (leave(s) && !s->closed)
 		watch(s);
 }
@@ -318,7 +325,7 @@ on_io(void *arg, unsigned events, struct mono now)
 	if ((events & LOOP_READ) != 0)
 		on_readable(s, now);
 	if ((events & LOOP_WRITE) != 0)
-		stream_flush(s, now);
+		flush(s, now);
 	if (leave(s) && !s->closed)
 		watch(s);
 }
@@ -330,7 +337,7 @@ on_kick(void *arg, struct mono now)
 
 	s->depth++;
 	if (s->tls != NULL)
-		stream_flush(s, now); /* the first flight */
+		flush(s, now); /* the first flight */
 	else
 		become_ready(s, now);
 	if (leave(s) && !s->closed)

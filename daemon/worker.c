@@ -22,6 +22,7 @@
 
 #include "daemon/worker_batch.h"
 #include "daemon/worker_exit.h"
+#include "daemon/worker_log.h"
 #include "daemon/worker_spawn.h"
 #include "lib/chan.h"
 #include "lib/err.h"
@@ -60,7 +61,7 @@ struct worker {
 struct worker_pool {
 	struct loop *loop;
 	struct loop_signal *sigchld;
-	LIST_HEAD(, worker) workers;
+	LIST_HEAD(worker_list, worker) workers;
 	size_t count;
 	char dir[WORKER_MAX_PATH];
 	struct worker_batch batch;
@@ -138,6 +139,14 @@ check_gone(struct worker *w, struct mono now)
 }
 
 static void
+close_control(struct worker *w, struct mono now)
+{
+	chan_free(w->control);
+	w->control = NULL;
+	check_gone(w, now);
+}
+
+static void
 begin_stop(struct worker *w, int64_t grace_us)
 {
 	if (w->stopping)
@@ -172,43 +181,17 @@ on_timer(void *arg, struct mono now)
 	struct worker *w = arg;
 
 	if (w->pid == 0) { /* it left the channels to somebody: cut them */
-		chan_free(w->control);
-		w->control = NULL;
 		close_packets(w);
-		check_gone(w, now);
+		close_control(w, now);
 		return;
 	}
-	if (!w->born && !w->stopping)
-		set_reason(w, -DT_ERR_TIMEOUT, "worker did not start in time");
-	else if (!w->stop_sent)
-		set_reason(w, -DT_ERR_WORKER_LOST, "worker did not end");
+	if (!w->stop_sent)
+		set_reason(w, -DT_ERR_WORKER_LOST,
+		    w->born ? "worker did not end" : "worker was not born");
 	log_warn("worker", "killing worker that %s session=%u role=%s pid=%d",
 	    w->born ? "does not end" : "was not born", w->p.id,
 	    role_name(w->p.role), (int)w->pid);
-	w->stopping = true;
-	if (w->packets != NULL)
-		chan_pause(w->packets, false);
-	(void)kill(w->pid, SIGKILL); /* not yet reaped, so still ours */
-}
-
-static int
-on_log(struct worker *w, struct buf_reader *body)
-{
-	struct ipc_log line;
-	int r = ipc_get_log(body, &line);
-	enum log_level level = LOG_LEVEL_INFO;
-
-	if (r < 0)
-		return r;
-	if (line.level == LOG_LEVEL_ERR)
-		level = LOG_LEVEL_ERR;
-	else if (line.level == LOG_LEVEL_WARN)
-		level = LOG_LEVEL_WARN;
-	else if (line.level == LOG_LEVEL_DEBUG)
-		level = LOG_LEVEL_DEBUG;
-	log_write(
-	    level, role_name(w->p.role), "session=%u %s", w->p.id, line.line);
-	return 0;
+	kill_now(w);
 }
 
 static int
@@ -251,7 +234,7 @@ on_control(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
 	int r = ipc_parse(&view, msg, len, n_fds, &h, &body);
 
 	if (r == 0 && h.type == IPC_LOG)
-		r = on_log(w, &body);
+		r = worker_log(role_name(w->p.role), w->p.id, &body);
 	else if (r == 0 && h.type == IPC_ENDED)
 		r = on_ended(w, &body);
 	else if (r == 0 && !w->abandoned && h.type == IPC_BORN)
@@ -268,15 +251,15 @@ on_control_closed(void *arg, int r)
 	struct worker *w = arg;
 
 	(void)r; /* the exit status tells more */
-	chan_free(w->control);
-	w->control = NULL;
 	begin_stop(w, WORKER_GRACE_US);
-	check_gone(w, loop_now(w->pool->loop));
+	close_control(w, loop_now(w->pool->loop));
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): a callback's type */
 static void
 on_packets(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
     struct mono now)
+/* NOLINTEND(readability-non-const-parameter) */
 {
 	struct worker *w = arg;
 	struct buf_reader r = buf_reader(msg, len);
@@ -312,19 +295,12 @@ on_packets_closed(void *arg, int r)
 }
 
 static void
-on_sigchld(void *arg, int signo, struct mono now)
+reaped(struct worker_pool *pool, pid_t pid, int status, struct mono now)
 {
-	struct worker_pool *pool = arg;
-	struct worker *w;
-	int status;
-	pid_t pid;
+	struct worker *w, *next;
 
-	(void)signo;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		LIST_FOREACH(w, &pool->workers, entry)
-			if (w->pid == pid)
-				break;
-		if (w == NULL)
+	LIST_FOREACH_SAFE(w, &pool->workers, entry, next) {
+		if (w->pid != pid)
 			continue;
 		w->wait_status = status;
 		w->last_pid = pid;
@@ -332,7 +308,20 @@ on_sigchld(void *arg, int signo, struct mono now)
 		begin_stop(w, WORKER_DRAIN_US);
 		loop_timer_in(w->timer, WORKER_DRAIN_US);
 		check_gone(w, now);
+		return;
 	}
+}
+
+static void
+on_sigchld(void *arg, int signo, struct mono now)
+{
+	struct worker_pool *pool = arg;
+	int status;
+	pid_t pid;
+
+	(void)signo;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		reaped(pool, pid, status, now);
 }
 
 struct worker_pool *
