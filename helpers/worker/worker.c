@@ -18,9 +18,9 @@
 /* How long the boot message may take to arrive. */
 #define WORKER_BOOT_MS 5000
 /* Control messages waiting for the daemon: far more than a session makes. */
-#define WORKER_MAX_CONTROL_QUEUED (256 * 1024)
+#define WORKER_MAX_CONTROL_QUEUED ((size_t)256 * 1024)
 /* Packets waiting for the daemon, two batches; then the source must wait. */
-#define WORKER_MAX_PACKETS_QUEUED (2 * IPC_MAX_BATCH)
+#define WORKER_MAX_PACKETS_QUEUED ((size_t)2 * IPC_MAX_BATCH)
 /* How long last words may take. */
 #define WORKER_LAST_WORDS_MS 500
 

@@ -259,7 +259,11 @@ envelope_text_sanitise(struct message_text t, char *out, size_t cap)
 	for (size_t i = 0; i < n;) {
 		size_t bad = control_len(t.p + i, n - i);
 
-		out[len++] = bad > 0 ? '?' : t.p[i];
+		if (bad > 0)
+			out[len] = '?';
+		else
+			out[len] = t.p[i];
+		len++;
 		i += bad > 0 ? bad : 1;
 	}
 	out[len] = '\0';

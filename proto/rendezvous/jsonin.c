@@ -116,9 +116,7 @@ scan_number(struct scan *s, struct jsonin *in)
 		return r;
 	n = (size_t)(s->text + s->i - start);
 	if (integer && digits_value(start + negative, n - negative, &v)) {
-		if (v <= INT64_MAX) {
-			keep = start;
-		} else if (negative && v == (uint64_t)INT64_MAX + 1) {
+		if (v <= (uint64_t)INT64_MAX + negative) {
 			keep = start;
 		} else if (!negative) {
 			if (in->n_big == JSONIN_MAX_BIG)

@@ -70,7 +70,7 @@ void
 token_derptun_client_name(char out[static TOKEN_DERPTUN_CLIENT_NAME_LEN],
     const struct id16 *client_id)
 {
-	memcpy(out, "client-", 7);
+	memcpy(out, "client-", sizeof("client-"));
 	token_text_hex_encode(out + 7, client_id->b, 4);
 }
 
@@ -172,7 +172,7 @@ token_derptun_encode_server(const struct derptun_server_token *token,
 	if (token->has_route)
 		put_json_route(&w, &token->route);
 	buf_put_u8(&w, '}');
-	memcpy(out, token->has_route ? "dts2_" : "dts1_", 5);
+	memcpy(out, token->has_route ? "dts2_" : "dts1_", sizeof("dts1_"));
 	(void)token_text_base64_encode(
 	    out + 5, TOKEN_DERPTUN_MAX_SERVER_TEXT - 5, json, w.len);
 	secret_wipe(json, sizeof(json));
@@ -405,7 +405,7 @@ token_derptun_encode_client(const struct derptun_client_token *token,
 	buf_put_bytes(&w, token->proof.b, sizeof(token->proof.b));
 	if (token->has_route)
 		token_route_put(&w, &token->route);
-	memcpy(out, token->has_route ? "DT2" : "DT1", 3);
+	memcpy(out, token->has_route ? "DT2" : "DT1", sizeof("DT1"));
 	(void)token_text_base41_encode(
 	    out + 3, TOKEN_DERPTUN_MAX_CLIENT_TEXT - 3, raw, w.len);
 	secret_wipe(raw, sizeof(raw));

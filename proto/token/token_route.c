@@ -60,7 +60,9 @@ canonical_dns(
 
 		if (c == '\0')
 			return "DNS label contains invalid characters";
-		out[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+		if (c >= 'A' && c <= 'Z')
+			c = (char)(c - 'A' + 'a');
+		out[i] = c;
 	}
 	out[len] = '\0';
 	return check_labels(out);
