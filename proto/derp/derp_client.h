@@ -34,9 +34,9 @@
 /* ... and how long anything at all may take to arrive after that Ping. */
 #define DERP_CLIENT_PING_US (10 * MONO_SEC)
 /* Output queued by default: a few round trips of a fast path, no more. */
-#define DERP_CLIENT_DEFAULT_OUTPUT (256u * 1024u)
+#define DERP_CLIENT_DEFAULT_OUTPUT ((size_t)256 * 1024)
 /* Largest max_output. */
-#define DERP_CLIENT_MAX_OUTPUT (16u * 1024u * 1024u)
+#define DERP_CLIENT_MAX_OUTPUT ((size_t)16 * 1024 * 1024)
 /* The caller's input buffer must be able to hold this many bytes: the longest
  * frame that is not consumed piecemeal. */
 #define DERP_CLIENT_MIN_BUFFER (DERP_FRAME_HEADER_LEN + DERP_FRAME_MAX_SEND)

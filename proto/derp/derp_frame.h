@@ -46,7 +46,7 @@ enum derp_frame_gone {
 #define DERP_FRAME_PRESENT_NOT_IDEAL 0x08u
 
 #define DERP_FRAME_HEADER_LEN 5u
-#define DERP_FRAME_KEY_LEN 32u
+#define DERP_FRAME_KEY_LEN ((size_t)32)
 #define DERP_FRAME_PING_LEN 8u
 #define DERP_FRAME_PRESENT_LEN 51u
 #define DERP_FRAME_RESTARTING_LEN 8u

@@ -12,7 +12,7 @@
 #include "proto/derp/derp_json.h"
 
 #define KEY_LEN 32u
-#define MESH_KEY_HEX_LEN (2 * KEY_LEN)
+#define MESH_KEY_HEX_LEN ((size_t)2 * KEY_LEN)
 /* JSON that we write: fixed names, a mesh key, an escaped application name. */
 #define MAX_JSON (DERP_HELLO_MAX_FRAME - 256u)
 

@@ -396,7 +396,7 @@ derp_map_parse(const char *text, size_t len, struct derp_map **ret_map,
 	if (ret_detail != NULL)
 		ret_detail[0] = '\0';
 	if (len > DERP_MAP_MAX_TEXT)
-		return fail(&p, -DT_ERR_TOO_LONG, "more than %u bytes",
+		return fail(&p, -DT_ERR_TOO_LONG, "more than %zu bytes",
 		    DERP_MAP_MAX_TEXT);
 	p.map = new_map(&p.owned);
 	if (p.map == NULL)

@@ -13,7 +13,7 @@
 /* The public map has about 30 regions of about 3 nodes in 20 KiB. */
 #define DERP_MAP_MAX_REGIONS 256u
 #define DERP_MAP_MAX_NODES 64u /* in one region */
-#define DERP_MAP_MAX_TEXT (1024u * 1024u)
+#define DERP_MAP_MAX_TEXT ((size_t)1024 * 1024)
 /* Largest integer that every JSON reader keeps exactly. */
 #define DERP_MAP_MAX_REGION_ID ((INT64_C(1) << 53) - 1)
 /* Tokens hold 16 bits of a region id. */
