@@ -247,6 +247,9 @@ stop(struct process *p)
 		relay_accept_free(p->accepts[i]);
 		relay_stun_free(p->stuns[i]);
 	}
+	/* First, so that nobody reconnects into a backlog that dies with us;
+	 * inherited sockets live on elsewhere and keep such clients waiting. */
+	relay_accept_close(&p->sockets);
 	relay_conn_kill_all(relay, mono_now());
 	for (size_t i = 0; i < 3; i++) {
 		if (p->signals[i] != NULL)
@@ -258,7 +261,6 @@ stop(struct process *p)
 	free(relay->scratch);
 	loop_free(relay->loop);
 	relay_identity_fini(&p->id);
-	relay_accept_close(&p->sockets);
 	fd_close(&p->notify_fd);
 	if (p->print_fd > STDERR_FILENO)
 		fd_close(&p->print_fd);
