@@ -110,10 +110,11 @@ class Process:
             stdin=kwargs.pop('stdin', subprocess.DEVNULL),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
         lab.processes.append(self)
-        for name, pipe in (('out', self.proc.stdout),
-                           ('err', self.proc.stderr)):
-            threading.Thread(target=self._gather, args=(name, pipe),
-                             daemon=True).start()
+        self._gatherers = [
+            threading.Thread(target=self._gather, args=row, daemon=True)
+            for row in (('out', self.proc.stdout), ('err', self.proc.stderr))]
+        for t in self._gatherers:
+            t.start()
 
     def _gather(self, name, pipe):
         for line in pipe:
@@ -152,6 +153,12 @@ class Process:
 
     def said(self):
         return ' | '.join((self.lines['out'] + self.lines['err'])[-12:])
+
+    def last_words(self):
+        """After its end: wait for what it said.  Not for long, as a daemon
+        that it started may have its stderr."""
+        for t in self._gatherers:
+            t.join(0.5)
 
     def alive(self):
         return self.proc.poll() is None

@@ -298,7 +298,9 @@ def must_live(*processes):
 
 def wait_exit(p, timeout):
     try:
-        return p.proc.wait(timeout)
+        status = p.proc.wait(timeout)
+        p.last_words()
+        return status
     except subprocess.TimeoutExpired:
         raise AssertionError(f'{p.name()} still runs after {timeout} s: '
                              f'{p.said()}') from None

@@ -91,12 +91,15 @@ def down_long(lab, relay):
 class Claims:
     """Tokens that name a port of HOST, and the commands that claim them."""
 
+    host = l.HOST
+
     def __init__(self, lab, relay, port=None):
         self.lab = lab
         self.port = port or lab.port()
         named = l.Relay('named', None, self.port, relay.ca_file)
+        named.url = f'https://{self.host}:{self.port}'
         self.d = f.Daemon(lab, f'c{self.port}', named)
-        self.where = f'{l.HOST}:{self.port}'
+        self.where = f'{self.host}:{self.port}'
         self.server, self.client = self.d.tokens()
         self.share, self.token = self.d.share('127.0.0.1:9')
 
@@ -132,6 +135,16 @@ def unreachable(lab, relay):
     """Nothing listens there."""
     c = Claims(lab, relay)
     note = c.each(want=['refused'])
+    c.end()
+    return note
+
+
+def nameless(lab, relay):
+    """A name that nobody resolves."""
+    class Named(Claims):
+        host = 'relay.invalid'
+    c = Named(lab, relay)
+    note = c.each(want=['resolve', 'name', 'timed out'])
     c.end()
     return note
 
@@ -261,6 +274,7 @@ ROWS = [
      lambda lab, relay: restarted(lab, relay, 5)),
     ('6: relay away for 20 s', down_long),
     ('7: no relay there', unreachable),
+    ('7: a name nobody resolves', nameless),
     ('7: a relay that says nothing', silent),
     ('7: relay comes later', later),
     ('7: certificate and pin', distrusted),
