@@ -235,7 +235,7 @@ daemon_init(struct daemon *d, const struct daemon_config *config)
 	if (d->loop == NULL)
 		return -ENOMEM;
 	d->started = loop_now(d->loop);
-	d->workers = worker_pool_new(d->loop, config->libexec);
+	d->workers = worker_pool_new(d->loop, &config->programs);
 	d->relays = relay_pool_new(d->loop);
 	d->maps = relay_map_source_new(d->loop, config->cache_dir);
 	d->end_timer = loop_timer_new(d->loop, on_end_timer, d);

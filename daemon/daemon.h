@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/worker_spawn.h"
 #include "lib/loop.h"
 #include "lib/queue.h"
 
@@ -27,9 +28,9 @@ struct worker_pool;
 #define DAEMON_STOP_US (3 * MONO_SEC)
 
 struct daemon_config {
-	const char *libexec;     /* directory of the workers */
-	const char *cache_dir;   /* or "" */
-	const char *socket_path; /* to remove at the end, or NULL */
+	struct worker_programs programs; /* what workers are started from */
+	const char *cache_dir;           /* or "" */
+	const char *socket_path;         /* to remove at the end, or NULL */
 	int listen_fd;
 	int64_t idle_exit_us; /* 0: never */
 	bool system;          /* serves other users than our own */

@@ -248,9 +248,13 @@ main(int argc, char **argv)
 	notify_init();
 	raise_limits();
 	find_libexec(libexec);
+	r = worker_programs_open(libexec, &config.programs);
+	if (r < 0) {
+		log_err_r(r, "daemon", "no workers in %s", libexec);
+		return EXIT_START;
+	}
 	if (o.state_dir != NULL)
 		(void)snprintf(cache, sizeof(cache), "%s/cache", o.state_dir);
-	config.libexec = libexec;
 	config.cache_dir = cache;
 	config.socket_path = !ours              ? NULL
 			     : o.socket != NULL ? o.socket

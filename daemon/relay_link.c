@@ -124,23 +124,33 @@ log_failure(const struct relay_link *link, int64_t delay_us)
 static void
 lost(struct relay_link *link, int r, const char *text)
 {
+	const char *what =
+	    r < 0 ? err_str(r) : "connection closed by the relay";
 	struct mono now = loop_now(link->pool->loop);
 	char where[RELAY_TARGET_MAX_TEXT];
 	int64_t delay;
 
+	/* Some texts begin with what the error says. */
+	if (strncmp(text, what, strlen(what)) == 0)
+		text += strlen(what);
+	text += strspn(text, ": ");
 	relay_target_text(&link->targets[link->target], where);
 	(void)snprintf(link->error, sizeof(link->error), "relay %s: %s%s%s",
-	    where, r < 0 ? err_str(r) : "connection closed by the relay",
-	    text[0] != '\0' ? ": " : "", text);
+	    where, what, text[0] != '\0' ? ": " : "", text);
 	link->error_code = r < 0 ? r : -DT_ERR_CLOSED;
 	link->hopeless = is_hopeless(r);
 	link->failures++;
-	if (link->state == RELAY_LINK_CONNECTED &&
-	    mono_diff(now, link->connected_at) >= RELAY_LINK_GOOD_US)
-		backoff_reset(&link->backoff);
+	if (link->state == RELAY_LINK_CONNECTED) {
+		link->lost_at = now;
+		if (mono_diff(now, link->connected_at) >= RELAY_LINK_GOOD_US)
+			backoff_reset(&link->backoff);
+	}
 	disconnect(link);
 	link->target = (link->target + 1) % link->n_targets;
 	delay = backoff_next(&link->backoff);
+	if (link->ever_connected && delay > RELAY_LINK_URGENT_RETRY_US &&
+	    mono_diff(now, link->lost_at) < RELAY_LINK_URGENT_US)
+		delay = RELAY_LINK_URGENT_RETRY_US;
 	log_failure(link, delay);
 	link->retry_at = mono_add(now, delay);
 	loop_timer_at(link->timer, link->retry_at);

@@ -27,6 +27,10 @@ struct relay_link;
 /* Retries after a failure: at once, then 250 ms doubling to 15 s. */
 #define RELAY_LINK_RETRY_US (250 * MONO_MS)
 #define RELAY_LINK_RETRY_MAX_US (15 * MONO_SEC)
+/* A connection just lost has sessions on it that live 10 s without: for twice
+ * that long it is tried every second. */
+#define RELAY_LINK_URGENT_US (20 * MONO_SEC)
+#define RELAY_LINK_URGENT_RETRY_US (1 * MONO_SEC)
 /* A connection that lived this long makes the next retry immediate again. */
 #define RELAY_LINK_GOOD_US (30 * MONO_SEC)
 /* How long a link that nobody uses may take to send its last packets. */

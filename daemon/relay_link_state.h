@@ -27,6 +27,7 @@ struct relay_link {
 	struct mono since;
 	struct mono retry_at;
 	struct mono connected_at;
+	struct mono lost_at; /* end of the last good connection */
 	struct backoff backoff;
 	unsigned failures;
 	bool ever_connected;

@@ -36,7 +36,6 @@
 #define WORKER_MAX_QUEUED ((size_t)256 * 1024)
 /* After the process was reaped, for reading what it left. */
 #define WORKER_DRAIN_US (200 * MONO_MS)
-#define WORKER_MAX_PATH 512
 
 /* Owner: the pool. */
 struct worker {
@@ -63,7 +62,7 @@ struct worker_pool {
 	struct loop_signal *sigchld;
 	LIST_HEAD(worker_list, worker) workers;
 	size_t count;
-	char dir[WORKER_MAX_PATH];
+	struct worker_programs programs;
 	struct worker_batch batch;
 };
 
@@ -325,7 +324,7 @@ on_sigchld(void *arg, int signo, struct mono now)
 }
 
 struct worker_pool *
-worker_pool_new(struct loop *loop, const char *dir)
+worker_pool_new(struct loop *loop, const struct worker_programs *programs)
 {
 	struct worker_pool *pool = calloc(1, sizeof(*pool));
 
@@ -333,7 +332,7 @@ worker_pool_new(struct loop *loop, const char *dir)
 		return NULL;
 	pool->loop = loop;
 	LIST_INIT(&pool->workers);
-	(void)snprintf(pool->dir, sizeof(pool->dir), "%s", dir);
+	pool->programs = *programs;
 	pool->sigchld = loop_signal_new(loop, SIGCHLD, on_sigchld, pool);
 	if (pool->sigchld == NULL) {
 		free(pool);
@@ -403,7 +402,7 @@ give_birth(struct worker *w, const struct worker_params *p)
 	if (r == 0)
 		r = make_channels(w, &control[0], &packets[0]);
 	if (r == 0)
-		r = worker_spawn(w->pool->dir, role_name(w->p.role), control[1],
+		r = worker_spawn(&w->pool->programs, w->p.role, control[1],
 		    packets[1], &w->pid);
 	for (size_t i = 0; i < 2; i++) {
 		fd_close(&control[i]);

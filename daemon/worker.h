@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "daemon/worker_spawn.h"
 #include "lib/loop.h"
 #include "lib/secret.h"
 #include "proto/ipc/ipc.h"
@@ -54,10 +55,11 @@ struct worker_params {
 };
 
 /**
- * worker_pool_new(): @dir holds derptun-gate and derptun-session; copied.
+ * worker_pool_new(): @programs is copied; the descriptors stay the caller's.
  * Returns NULL when memory is out.
  */
-struct worker_pool *worker_pool_new(struct loop *loop, const char *dir);
+struct worker_pool *worker_pool_new(
+    struct loop *loop, const struct worker_programs *programs);
 /** worker_pool_free(): kills what is left and does not wait for it. */
 void worker_pool_free(struct worker_pool *pool);
 

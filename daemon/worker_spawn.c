@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,54 +38,87 @@ fill_env(const char *env[static WORKER_MAX_ENV + 1])
 	return n;
 }
 
-/*
- * Between fork and exec: async-signal-safe calls only.  Both descriptors are
- * first moved above the places they go to, as they may lie there crosswise.
- */
+/* Where the program waits for exec, the first descriptor a worker lacks. */
+#define PROGRAM_FD (IPC_FD_PACKETS + 1)
+
+/* Above all places that are about to be filled, as they may lie crosswise. */
+static int
+lift(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, PROGRAM_FD + 1);
+}
+
+/* Between fork and exec: async-signal-safe calls only. */
 static _Noreturn void
-become(const char *path, const char *const argv[], const char *const env[],
+become(int program, const char *const argv[], const char *const env[],
     int control, int packets, pid_t parent)
 {
 	sigset_t none;
 	char *const *a;
 	char *const *e;
-	int c, p;
+	int c, p, x;
 
 	(void)sigemptyset(&none); /* cannot fail */
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
 		_exit(WORKER_SPAWN_FAILED);
-	c = fcntl(control, F_DUPFD, IPC_FD_PACKETS + 1);
-	p = fcntl(packets, F_DUPFD, IPC_FD_PACKETS + 1);
-	if (c < 0 || p < 0 || dup2(c, IPC_FD_CONTROL) < 0 ||
-	    dup2(p, IPC_FD_PACKETS) < 0)
+	c = lift(control);
+	p = lift(packets);
+	x = lift(program);
+	if (c < 0 || p < 0 || x < 0 || dup2(c, IPC_FD_CONTROL) < 0 ||
+	    dup2(p, IPC_FD_PACKETS) < 0 || dup3(x, PROGRAM_FD, O_CLOEXEC) < 0)
 		_exit(WORKER_SPAWN_FAILED);
-	fd_close_from(IPC_FD_PACKETS + 1);
-	/* execve has no const variant and changes nothing. */
+	fd_close_from(PROGRAM_FD + 1);
+	/* execveat has no const variant and changes nothing. */
 	memcpy(&a, &argv, sizeof(a));
 	memcpy(&e, &env, sizeof(e));
-	(void)execve(path, a, e);
+	(void)execveat(PROGRAM_FD, "", a, e, AT_EMPTY_PATH);
 	_exit(WORKER_SPAWN_FAILED);
 }
 
 int
-worker_spawn(
-    const char *dir, const char *role, int control, int packets, pid_t *ret_pid)
+worker_programs_open(const char *dir, struct worker_programs *ret_programs)
 {
-	char path[WORKER_SPAWN_MAX_PATH], name[32];
+	int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct worker_programs p;
+	int r = 0;
+
+	if (at < 0)
+		return -errno;
+	p.gate = openat(at, "derptun-gate", O_PATH | O_CLOEXEC);
+	if (p.gate < 0)
+		r = -errno;
+	p.session = openat(at, "derptun-session", O_PATH | O_CLOEXEC);
+	if (p.session < 0)
+		r = -errno;
+	fd_close(&at);
+	if (r < 0) {
+		fd_close(&p.gate);
+		fd_close(&p.session);
+		return r;
+	}
+	*ret_programs = p;
+	return 0;
+}
+
+int
+worker_spawn(const struct worker_programs *programs, enum ipc_role role,
+    int control, int packets, pid_t *ret_pid)
+{
+	bool is_gate = role == IPC_ROLE_GATE;
+	const char *argv[] = { is_gate ? "derptun-gate" : "derptun-session",
+		NULL };
 	const char *env[WORKER_MAX_ENV + 1];
-	const char *argv[] = { name, NULL };
+	int program = is_gate ? programs->gate : programs->session;
 	pid_t parent = getpid();
 	pid_t pid;
 
-	(void)snprintf(name, sizeof(name), "derptun-%s", role);
-	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
 	(void)fill_env(env);
 	pid = fork();
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		become(path, argv, env, control, packets, parent);
+		become(program, argv, env, control, packets, parent);
 	*ret_pid = pid;
 	return 0;
 }

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "lib/chan.h"
 #include "lib/err.h"
@@ -217,11 +219,15 @@ int
 worker_main(const struct worker_params *p)
 {
 	static struct worker w; /* static: what it holds at exit is no leak */
+	char name[16];          /* the kernel keeps no more */
 	int status;
 
 	w.p = p;
 	w.exit_status = EXIT_WORKER_OK;
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* Started from a descriptor, a process is named after its number. */
+	(void)snprintf(name, sizeof(name), "derptun-%s", p->name);
+	(void)prctl(PR_SET_NAME, name);
 	log_init(p->name, LOG_LEVEL_INFO);
 	log_set_sink(log_to_daemon, &w);
 	if (secret_init() != 0 || secret_lock_process() != 0)
