@@ -20,6 +20,8 @@ import tempfile
 import threading
 import time
 
+import go_tools
+
 # The address relay and peers use: the sibling tools refuse loopback candidates.
 HOST = '10.99.0.1'
 GO_VERSION = 'v0.18.2'
@@ -72,30 +74,19 @@ def find_peers():
     return found
 
 
-def go_cache():
-    base = os.environ.get('XDG_CACHE_HOME') or \
-        os.path.join(os.path.expanduser('~'), '.cache')
-    return pathlib.Path(base) / 'derptund-go'
-
-
 def find_derper():
     """Path of the stock derper; installed from its module when Go is there.
     To be called before enter_namespace()."""
-    places = [os.environ.get('DERPTUND_PEERS'), str(go_cache() / 'bin'),
+    places = [os.environ.get('DERPTUND_PEERS'), str(go_tools.cache() / 'bin'),
               *os.environ.get('PATH', '').split(':')]
     for place in filter(None, places):
         path = os.path.join(place, 'derper')
         if os.access(path, os.X_OK):
             return path
-    if shutil.which('go') is None:
-        raise Skip('no derper, and no Go to install it with')
-    env = dict(os.environ, GOBIN=str(go_cache() / 'bin'), GOFLAGS='-p=2')
-    done = subprocess.run(['go', 'install', DERPER], env=env, check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True)
-    if done.returncode != 0:
-        raise Skip(f'go install {DERPER} failed: {done.stdout[-200:]}')
-    return str(go_cache() / 'bin' / 'derper')
+    try:
+        return go_tools.install(DERPER)
+    except go_tools.NoGo as e:
+        raise Skip(f'no derper: {e}') from e
 
 
 class Process:
@@ -230,6 +221,8 @@ class Lab:
         env = {'PATH': os.environ['PATH'], 'HOME': str(home),
                'XDG_RUNTIME_DIR': str(home), 'SSL_CERT_DIR': '/nonexistent',
                'LANG': 'C.UTF-8'}
+        env.update({k: v for k, v in os.environ.items()
+                    if k.endswith('SAN_OPTIONS')})
         if relay is not None:
             env['DERPHOLE_DERP_SERVER'] = relay.url
             env['SSL_CERT_FILE'] = str(relay.ca_file)

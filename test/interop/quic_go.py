@@ -8,12 +8,12 @@ TAP on stdout.  Without go, or without its modules, everything is skipped.
 """
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 
 from nacl.signing import SigningKey
+
+import go_tools
 
 STREAMS = 4
 BYTES = 16 << 20
@@ -45,27 +45,10 @@ def skip_all(why):
 
 def build_go(source):
     """Builds the Go side outside of the tree; returns its path."""
-    go = shutil.which("go")
-    if go is None:
-        skip_all("go is not installed")
-    cache = os.environ.get("XDG_CACHE_HOME",
-                           os.path.join(os.path.expanduser("~"), ".cache"))
-    base = os.path.join(cache, "derptund-go")
-    out = os.path.join(base, "interop")
-    env = dict(os.environ, GOPATH=base, GOMODCACHE=os.path.join(base, "mod"),
-               GOCACHE=os.path.join(base, "build"), GOFLAGS="-mod=readonly",
-               GOTOOLCHAIN="local")
     try:
-        os.makedirs(base, exist_ok=True)
-        r = subprocess.run([go, "build", "-buildvcs=false", "-o", out, "."],
-                           cwd=source, env=env, capture_output=True,
-                           text=True, timeout=600, check=False)
-    except (OSError, subprocess.TimeoutExpired) as e:
-        skip_all(f"go build: {e}")
-    if r.returncode != 0:
-        first = (r.stderr.strip().splitlines() or ["?"])[0]
-        skip_all(f"go build: {first}")
-    return out
+        return go_tools.build(source)
+    except go_tools.NoGo as e:
+        skip_all(str(e))
 
 
 class Side:
