@@ -98,7 +98,7 @@ daemon_connect(
 	struct sockaddr_un address;
 	char line[MAX_HELLO];
 	uint64_t netns = 0;
-	size_t len;
+	size_t len = 0;
 	int fd, r;
 
 	r = daemon_connect_address(&address, path);
