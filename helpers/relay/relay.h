@@ -29,7 +29,7 @@ TAILQ_HEAD(relay_conns, relay_conn);
 /* Our own frames and HTTP answers for one connection. */
 #define RELAY_MAX_CONTROL_BYTES ((size_t)64 * 1024)
 /* Free blocks kept: 8 MiB, a burst over 16 full queues. */
-#define RELAY_MAX_FREE_BLOCKS 512
+#define RELAY_MAX_FREE_BLOCKS 170
 
 /* Connections that have not said who they are.  Above it the oldest one goes;
  * so a flood must outrun the 10 s of the handshake to keep others out. */

@@ -125,7 +125,7 @@ input_head(struct relay_client *cl, const uint8_t *p, size_t len,
 	if (r == -DT_ERR_TRUNCATED)
 		return 0;
 	if (r < 0) {
-		uint8_t out[RELAY_QUEUE_BLOCK];
+		uint8_t out[RELAY_HTTP_MAX_ANSWER];
 		struct buf_writer w = buf_writer(out, sizeof(out));
 
 		r = relay_http_refuse(r, &w);

@@ -23,8 +23,9 @@
 
 /* Plaintext handed to TLS before the socket is asked to take it.  With the
  * block that passes it and the record headers it stays below the 64 KiB that a
- * queue of TLS keeps when it is empty. */
-#define WRITE_AHEAD ((size_t)44 * 1024)
+ * queue of TLS keeps when it is empty; larger ones would be allocated and wiped
+ * anew each time. */
+#define WRITE_AHEAD ((size_t)12 * 1024)
 /* How often a blocked socket is looked at. */
 #define STALL_CHECK_US (RELAY_CONN_STALL_US / 4)
 /* After our goodbye: time for the peer's. */

@@ -2,8 +2,8 @@
 /*
  * A bounded queue of encoded frames for one receiver.
  *
- * Frames lie back to back in blocks of at most one TLS record, so the writer
- * encrypts a whole block at a time and nobody copies a frame twice.  Blocks
+ * Frames lie back to back in blocks of a few TLS records, so the writer hands
+ * over a whole block at a time and nobody copies a frame twice.  Blocks
  * come from a pool shared by all receivers: a connection without a backlog
  * holds none.  A frame is in the queue whole or not at all, and only whole
  * frames leave it.
@@ -17,8 +17,9 @@
 #include "lib/mono.h"
 #include "lib/queue.h"
 
-/* Most plaintext in one TLS record (RFC 8446 5.1). */
-#define RELAY_QUEUE_BLOCK 16384
+/* Three TLS records' worth (RFC 8446 5.1): TLS seals whole ones straight from
+ * here and gathers only the rest, which costs a copy. */
+#define RELAY_QUEUE_BLOCK ((size_t)3 * 16384)
 
 /* Owner: the queue it is in, else the pool. */
 struct relay_block {

@@ -81,19 +81,19 @@ test_drop_oldest(void)
 
 	relay_pool_init(&pool, 2);
 	relay_queue_init(&q, &pool, 8, 1 << 20);
-	/* 6000 bytes: two in a block, so drops cross block borders. */
+	/* 18000 bytes: two in a block, so drops cross block borders. */
 	for (uint8_t i = 0; i < 100; i++) {
-		while (!relay_queue_fits(&q, 6000))
+		while (!relay_queue_fits(&q, 18000))
 			relay_queue_drop_oldest(&q);
-		in_order = in_order && put(&q, 6000, i);
+		in_order = in_order && put(&q, 18000, i);
 	}
-	OK(in_order && q.packets == 8 && q.bytes == 48000, "eight are left");
+	OK(in_order && q.packets == 8 && q.bytes == 144000, "eight are left");
 	p = relay_queue_oldest(&q, &len);
-	OK(p != NULL && p[0] == 92 && len == 6000, "the oldest is the 92nd");
+	OK(p != NULL && p[0] == 92 && len == 18000, "the oldest is the 92nd");
 	for (uint8_t i = 92; i < 100;) {
 		p = relay_queue_peek(&q, &len, &since);
-		in_order = in_order && p != NULL && len % 6000 == 0;
-		for (size_t off = 0; in_order && off < len; off += 6000)
+		in_order = in_order && p != NULL && len % 18000 == 0;
+		for (size_t off = 0; in_order && off < len; off += 18000)
 			in_order = p[off] == i++;
 		if (!in_order)
 			break;
