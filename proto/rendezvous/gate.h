@@ -16,8 +16,6 @@
 
 /* Longest decision: 32 candidates of 54 characters and about 300 more. */
 #define GATE_MAX_DECISION 4096
-/* Octets of gate_params_put(). */
-#define GATE_MAX_PARAMS (160 + TOKEN_ROUTE_MAX_WIRE)
 
 enum gate_kind {
 	GATE_SESSION = 1, /* share, attach: secret is the token's bearer */
@@ -43,10 +41,6 @@ void gate_params_from_session(
     struct gate_params *ret_params, const struct session_token *token);
 void gate_params_from_derptun(
     struct gate_params *ret_params, const struct derptun_server_token *server);
-/** gate_params_put(), gate_params_get(): for the message that carries them to
- * the gate's process.  Get returns 0 or -DT_ERR_SYNTAX. */
-void gate_params_put(struct buf_writer *w, const struct gate_params *params);
-int gate_params_get(struct buf_reader *r, struct gate_params *ret_params);
 
 /* Who holds the slot, with all a session needs to know of him.  Secret. */
 struct gate_claimer {

@@ -199,40 +199,6 @@ test_silence(void)
 	gate_free(g);
 }
 
-static void
-test_params(void)
-{
-	struct derptun_server_token s = server_token("dts2");
-	struct gate_params p, back;
-	uint8_t buf[GATE_MAX_PARAMS];
-	struct buf_writer w = buf_writer(buf, sizeof(buf));
-	struct buf_reader r;
-	size_t accepted = 0;
-
-	gate_params_from_derptun(&p, &s);
-	p.allow_loopback = true;
-	gate_params_put(&w, &p);
-	EQ_INT(w.err, 0, "written");
-	r = buf_reader(buf, w.len);
-	EQ_INT(gate_params_get(&r, &back), 0, "read");
-	EQ_INT(buf_reader_end(&r), 0, "to the end");
-	OK(back.kind == p.kind && back.version == p.version &&
-		back.expires_unix == p.expires_unix && back.has_route &&
-		back.allow_loopback &&
-		token_route_equal(&back.route, &p.route) &&
-		memcmp(&back.secret, &p.secret, 32) == 0 &&
-		memcmp(&back.quic_public, &p.quic_public, 32) == 0,
-	    "the same");
-	for (size_t i = 0; i < w.len; i++) {
-		r = buf_reader(buf, i);
-		accepted += gate_params_get(&r, &back) == 0;
-	}
-	EQ_INT(accepted, 0, "no truncation is read");
-	buf[0] = 3;
-	r = buf_reader(buf, w.len);
-	EQ_INT(gate_params_get(&r, &back), -DT_ERR_SYNTAX, "unknown kind");
-}
-
 int
 main(void)
 {
@@ -244,7 +210,6 @@ main(void)
 	test_share_rejects();
 	test_share_candidates();
 	test_silence();
-	test_params();
 	json_decref(tokens);
 	json_decref(envelopes);
 	return tap_done();
