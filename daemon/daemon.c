@@ -95,6 +95,8 @@ daemon_may_serve(const struct daemon *d, uid_t uid)
 void
 daemon_owner_gone(struct daemon *d, uint32_t conn)
 {
+	/* Nobody asked these to end: not an orderly close to either side. */
+	static const char text[] = "the daemon is stopping";
 	struct endpoint *e, *next_endpoint;
 	struct session *s, *next;
 
@@ -198,9 +200,9 @@ daemon_stop(struct daemon *d, const char *why)
 	notify_send("STOPPING=1");
 	loop_timer_in(d->end_timer, DAEMON_STOP_US);
 	LIST_FOREACH_SAFE(e, &d->endpoints, entry, next_endpoint)
-		endpoint_stop(e, 0, "the daemon is stopping");
+		endpoint_stop(e, -DT_ERR_TUNNEL_LOST, text);
 	LIST_FOREACH_SAFE(s, &d->sessions, entry, next)
-		session_stop(s, 0, "the daemon is stopping");
+		session_stop(s, -DT_ERR_TUNNEL_LOST, text);
 }
 
 static void

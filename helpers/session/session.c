@@ -40,8 +40,9 @@
 /* Settling may make QUIC output, and that may make events; then another turn
  * goes on. */
 #define TURN_ROUNDS 4
-/* Peer payloads are 1452 at most; ours on the relay 1200. */
-#define BATCH_BYTES ((size_t)QUIC_BATCH_MAX * QUIC_ENDPOINT_PAYLOAD)
+/* With its entries' lengths one message for the daemon. */
+#define BATCH_BYTES                                                            \
+	((size_t)IPC_MAX_BATCH - (size_t)QUIC_BATCH_MAX * IPC_PACKET_OVERHEAD)
 
 static void
 on_packet(void *arg, struct mono now, const uint8_t *pkt, size_t len)
@@ -176,9 +177,10 @@ session_end_why(struct session *s, const struct quic_close *why)
 }
 
 void
-session_stop(struct session *s, struct mono now)
+session_stop(struct session *s, int code, struct mono now)
 {
 	s->now = now;
+	s->stop_code = code;
 	s->stop_deadline = mono_add(now, POLITE_US);
 	session_wake(s);
 }
@@ -278,7 +280,8 @@ say_goodbye(struct session *s)
 	struct carrier *c;
 
 	LIST_FOREACH(c, &s->carriers, link)
-		carrier_close(c, TUNNEL_CODE_OK, "");
+		carrier_close(c,
+		    s->stop_code == 0 ? TUNNEL_CODE_OK : TUNNEL_CODE_ERROR, "");
 	send_packets(s);
 	if (is_stream_lost(s)) {
 		if (e->code == 0)

@@ -126,6 +126,7 @@ struct session {
 	struct session_probe probes[SESSION_MAX_PROBES];
 	struct ipc_description counts;
 	struct mono stop_deadline; /* STOP came: leave politely until then */
+	int stop_code;             /* with which code */
 	struct session_ending ending;
 };
 
@@ -139,8 +140,9 @@ int session_packets(
     struct session *s, struct buf_reader *batch, struct mono now);
 /** session_packets_writable(): the relay path has room again. */
 void session_packets_writable(struct session *s, struct mono now);
-/** session_stop(): the daemon wants us gone within a second. */
-void session_stop(struct session *s, struct mono now);
+/** session_stop(): the daemon wants us gone within a second.
+ * @code: 0 closes in order, else the peer is told of an error. */
+void session_stop(struct session *s, int code, struct mono now);
 
 /** session_wake(): make sure that session_turn() runs soon. */
 void session_wake(struct session *s);

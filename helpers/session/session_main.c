@@ -49,9 +49,8 @@ packets_writable(void *arg, struct mono now)
 static void
 stop(void *arg, int code, const char *text, struct mono now)
 {
-	(void)code;
 	(void)text; /* the daemon knows why */
-	session_stop(arg, now);
+	session_stop(arg, code, now);
 }
 
 int
