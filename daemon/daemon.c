@@ -95,8 +95,6 @@ daemon_may_serve(const struct daemon *d, uid_t uid)
 void
 daemon_owner_gone(struct daemon *d, uint32_t conn)
 {
-	/* Nobody asked these to end: not an orderly close to either side. */
-	static const char text[] = "the daemon is stopping";
 	struct endpoint *e, *next_endpoint;
 	struct session *s, *next;
 
@@ -190,6 +188,8 @@ on_turn_end(void *arg, struct mono now)
 void
 daemon_stop(struct daemon *d, const char *why)
 {
+	/* Nobody asked these to end: not an orderly close to either side. */
+	static const char text[] = "the daemon is stopping";
 	struct endpoint *e, *next_endpoint;
 	struct session *s, *next;
 
@@ -271,7 +271,8 @@ daemon_fini(struct daemon *d)
 	LIST_FOREACH_SAFE(s, &d->sessions, entry, next)
 		session_discard(s);
 	LIST_FOREACH_SAFE(e, &d->endpoints, entry, next_endpoint)
-		endpoint_stop(e, 0, "the daemon is stopping");
+		endpoint_stop(
+		    e, -DT_ERR_TUNNEL_LOST, "the daemon is stopping");
 	ctl_free(d->ctl);
 	bury_the_dead(d);
 	relay_pool_free(d->relays);
