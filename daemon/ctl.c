@@ -317,12 +317,13 @@ say_hello(struct ctl_conn *k)
 }
 
 static bool
-has_room(const struct ctl *c, uid_t uid)
+has_room(const struct ctl *c, uid_t uid, int fd)
 {
 	const struct ctl_conn *k;
 	size_t n = 0;
 
-	if (c->count >= CTL_MAX_CONNECTIONS)
+	/* The lowest free number tells how many are left. */
+	if (c->count >= CTL_MAX_CONNECTIONS || (rlim_t)fd >= c->max_fd)
 		return false;
 	if (uid == 0 || uid == c->daemon->uid)
 		return true;
@@ -349,7 +350,7 @@ add(struct ctl *c, int fd)
 	struct ctl_conn *k;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0 ||
-	    !has_room(c, cred.uid)) {
+	    !has_room(c, cred.uid, fd)) {
 		log_warn("ctl", "refused a connection: too many");
 		fd_close(&fd);
 		return;
@@ -427,6 +428,18 @@ ctl_count(const struct ctl *c)
 	return c->count;
 }
 
+static rlim_t
+max_fd(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur == RLIM_INFINITY)
+		return RLIM_INFINITY;
+	if (l.rlim_cur / 4 < CTL_RESERVED_FDS)
+		return l.rlim_cur - l.rlim_cur / 4;
+	return l.rlim_cur - CTL_RESERVED_FDS;
+}
+
 struct ctl *
 ctl_new(struct daemon *d, int listen_fd)
 {
@@ -436,6 +449,7 @@ ctl_new(struct daemon *d, int listen_fd)
 		return NULL;
 	c->daemon = d;
 	c->listen_fd = listen_fd;
+	c->max_fd = max_fd();
 	LIST_INIT(&c->conns);
 	c->io = loop_io_new(d->loop, listen_fd, on_listen, c);
 	c->dial_timer = ctl_dial_timer(c);

@@ -19,6 +19,9 @@ struct daemon;
 /* Connections in all, and of one uid (root and our own excepted). */
 #define CTL_MAX_CONNECTIONS 64
 #define CTL_MAX_PER_UID 16
+/* Descriptors that connections leave to sessions and to the sockets that come
+ * with answers; a quarter where there are few. */
+#define CTL_RESERVED_FDS 64
 /* Lines waiting for one connection; who does not read is dropped. */
 #define CTL_MAX_QUEUED ((size_t)256 * 1024)
 /* Requests of one connection that wait for a late answer. */

@@ -3,6 +3,8 @@
 #ifndef DAEMON_CTL_STATE_H
 #define DAEMON_CTL_STATE_H
 
+#include <sys/resource.h>
+
 #include "daemon/ctl.h"
 #include "lib/linechan.h"
 #include "lib/queue.h"
@@ -37,6 +39,7 @@ struct ctl_conn {
 struct ctl {
 	struct daemon *daemon;
 	int listen_fd;
+	rlim_t max_fd; /* descriptors of connections are below */
 	struct loop_io *io;
 	struct loop_timer *dial_timer;
 	struct loop_timer *accept_timer;

@@ -130,12 +130,12 @@ def is_sanitized(pid):
 
 
 def rss_of(pid):
-    """Resident memory that is its own, bytes; 0 of what a sanitizer holds."""
+    """Heap and stack, bytes; 0 of what a sanitizer holds."""
     if is_sanitized(pid):
         return 0
     with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as f:
         return sum(int(line.split()[1]) * KIB for line in f
-                   if line.startswith(('Private_Dirty', 'Private_Clean')))
+                   if line.startswith('Anonymous:'))
 
 
 class Daemon:

@@ -15,7 +15,7 @@ from faults_lib import l
 
 MAX_LINE = 65536
 MAX_CONNECTIONS = 64  # daemon/ctl.h
-GROWTH = f.MIB
+GROWTH = f.MIB // 2
 
 
 class Abused:
@@ -244,10 +244,9 @@ def connect(sock, path):
     raise AssertionError('nobody accepts')
 
 
-def crowd(lab, relay):
-    """200 connections, some silent, some with half a line."""
-    d = Abused(lab, relay)
-    crowd_ = []
+def come(d):
+    """200 at once; how many were served."""
+    all_ = []
     for n in range(200):
         s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         s.settimeout(5)
@@ -257,21 +256,30 @@ def crowd(lab, relay):
                 s.sendall(b'{"jsonrpc":"2.0","id":1,"met')
             except ConnectionError:
                 pass
-        crowd_.append(s)
+        all_.append(s)
     served = 0
-    for s in crowd_:
+    for s in all_:
         try:
             served += b'hello' in s.recv(4096)
         except ConnectionError:
             pass
     if not 16 <= served <= MAX_CONNECTIONS:
         raise AssertionError(f'{served} of 200 connections were taken')
-    time.sleep(1)
     l.exchange(d.address, f.MIB, f.MIB)
-    for s in crowd_:
+    for s in all_:
         s.close()
     l.until(lambda: f.expect(d.a.rpc('daemon.status')['endpoints'], 1,
                              'endpoints'), 5, 'afterwards')
+    return served
+
+
+def crowd(lab, relay):
+    """200 connections, some silent, some with half a line; several times, as
+    the first time leaves room in the heap."""
+    d = Abused(lab, relay)
+    come(d)
+    d.rss = f.rss_of(d.a.pid)
+    served = [come(d) for _ in range(4)]
     return f'{served} taken; {d.end()}'
 
 

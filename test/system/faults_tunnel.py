@@ -276,11 +276,13 @@ def terminated(lab, relay):
         except AssertionError:
             pass  # as it must be
         b.start()
-        # The sharer was told, or waits for the next opener.
-        if offer.alive():
-            a.wait_endpoint('waiting')
-            f.leave(offer)
-        f.expect(offer.proc.returncode, 0, 'sharer')
+        # Lost, not closed: the sharer waits for the next opener.
+        f.must_live(offer)
+        a.wait_endpoint('waiting')
+        use2, address = b.open(token)
+        l.exchange(address, f.MIB, f.MIB)
+        f.leave(use2)
+        f.expect(f.wait_exit(offer, 15), 0, 'sharer')
         service.close()
     return f'{taken:.1f} s; {use.lines["err"][-1]}'
 
@@ -300,19 +302,17 @@ def starved(lab, relay):
             s.connect(str(a.socket))
             crowd.append(s)
         time.sleep(0.2)
-        f.expect(f.fds_of(a.pid), 48, 'descriptors of the daemon')
+        if f.fds_of(a.pid) < 48 * 3 / 4:
+            raise AssertionError('there are descriptors enough')
         before = l.processes()[a.pid][2]
         time.sleep(1.5)
         spent = l.processes()[a.pid][2] - before
         if spent > 0.7:
             raise AssertionError(f'{spent:.2f} s of CPU in 1.5 s')
+        # Connections of callers leave room for those of tunnels.
+        for n in range(5):
+            l.exchange(address, 1000, 1000, timeout=5)
         note = pinger.check(pause_ms=250)
-        # The socket of a new connection finds no place in the daemon: that
-        # connection is lost and nothing else.
-        try:
-            l.exchange(address, 1000, 1000, timeout=2)
-        except (AssertionError, OSError) as e:
-            note += f'; {e}'
         for s in crowd:
             s.close()
         f.until_works(address, 10)
