@@ -8,9 +8,6 @@
 #include "lib/err.h"
 #include "proto/ipc/ipc.h"
 
-/* QUIC through the relay never exceeds this with compatible peers. */
-#define RELAY_PAYLOAD 1200
-
 /* Pack datagrams from @i on, as many as fit.  Returns the first one left out;
  * *@ret_pkt moves along. */
 static size_t
@@ -56,7 +53,7 @@ path_relay_init(struct path_relay *r, struct worker *w)
 	*r = (struct path_relay){ .path = { .ops = &relay_ops,
 				      .kind = PATH_KIND_RELAY,
 				      .state = PATH_STATE_UP,
-				      .payload = RELAY_PAYLOAD },
+				      .payload = PATH_RELAY_PAYLOAD },
 		.worker = w,
 		.out = malloc(IPC_MAX_BATCH) };
 	return r->out != NULL ? 0 : -ENOMEM;

@@ -8,8 +8,13 @@
 
 #include "lib/buf.h"
 #include "proto/path/path.h"
+#include "proto/quic/quic_params.h"
 
 struct worker;
+
+/* TCP carries it, so only the peer limits the size of a datagram: Go takes
+ * 1452 bytes, ours this much.  Few large ones cost less than many small. */
+#define PATH_RELAY_PAYLOAD QUIC_ENDPOINT_MAX_PAYLOAD
 
 /* Owner: the session. */
 struct path_relay {

@@ -199,6 +199,8 @@ session_quic_new(struct session *s)
 		.cert_der = s->boot.cert,
 		.cert_len = s->boot.cert_len,
 		.peer_key = s->boot.peer_quic,
+		.payload = PATH_RELAY_PAYLOAD,
+		.payload_in = QUIC_ENDPOINT_MAX_PAYLOAD,
 		.cc = QUIC_CC_BBR,
 		.events = events,
 		.arg = s,

@@ -161,6 +161,7 @@ quic_conn_new(struct quic_conn *c, const ngtcp2_pkt_hd *hd, struct mono now)
 	secret_random(&c->tag, sizeof(c->tag));
 	c->state = QUIC_CONN_HANDSHAKE;
 	c->last_received = now;
+	c->payload_cap = QUIC_ENDPOINT_MIN_PAYLOAD;
 	c->born_ns = c->heard_ns = quic_conn_clock(c, now);
 	c->idle_ns = (uint64_t)c->ep->p.idle_timeout_us * NS_PER_US;
 	quic_callback_fill(&cb);
@@ -213,6 +214,8 @@ quic_conn_on_ready(struct quic_conn *c)
 	if (t != NULL && t->max_idle_timeout != 0 &&
 	    t->max_idle_timeout < c->idle_ns)
 		c->idle_ns = t->max_idle_timeout;
+	if (t != NULL)
+		c->payload_cap = (size_t)t->max_udp_payload_size;
 	if (e->conn_ready != NULL)
 		e->conn_ready(c->ep->p.arg, c);
 }

@@ -113,7 +113,9 @@ struct quic_params {
 	uint64_t conn_window_max;   /* 32 MiB */
 	size_t send_buffer;         /* unacknowledged bytes per stream; 8 MiB */
 
-	size_t payload;    /* of datagrams we send; QUIC_ENDPOINT_MIN_PAYLOAD */
+	size_t payload;    /* of datagrams we send, as far as the peer takes
+			      it; QUIC_ENDPOINT_MIN_PAYLOAD, which is also all
+			      that handshakes use */
 	size_t payload_in; /* accepted from the peer; QUIC_ENDPOINT_PAYLOAD */
 	enum quic_cc cc;
 

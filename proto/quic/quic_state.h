@@ -90,6 +90,7 @@ struct quic_conn {
 	uint64_t born_ns;       /* clock at creation */
 	uint64_t heard_ns;      /* clock at last_received */
 	uint64_t idle_ns;       /* effective idle timeout */
+	size_t payload_cap;     /* longest datagram the peer takes */
 
 	struct quic_stream_list streams;
 	struct quic_stream_queue ready; /* have something to send */

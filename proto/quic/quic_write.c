@@ -174,6 +174,15 @@ begin_ping(struct quic_conn *c, uint64_t ts)
 	return c->last_ns;
 }
 
+/* Until the handshake is over nobody knows what the peer takes. */
+static size_t
+payload_of(const struct quic_conn *c)
+{
+	size_t n = c->ep->p.payload;
+
+	return n < c->payload_cap ? n : c->payload_cap;
+}
+
 static void
 end_ping(struct quic_conn *c)
 {
@@ -184,7 +193,7 @@ end_ping(struct quic_conn *c)
 void
 quic_write_conn(struct quic_conn *c, struct mono now, struct quic_batch *b)
 {
-	size_t payload = c->ep->p.payload, begin = b->len, quantum;
+	size_t payload = payload_of(c), begin = b->len, quantum;
 	uint64_t ts = quic_conn_clock(c, now);
 	bool ping = c->ping && c->state == QUIC_CONN_READY;
 	ngtcp2_ssize n = 0;

@@ -51,6 +51,7 @@ struct pair_side {
 	int n_ready, n_closed, n_opened, n_more_streams, n_writable;
 	struct quic_close why;
 	uint64_t pkts, bytes; /* sent */
+	size_t longest;       /* of the packets sent */
 };
 
 struct pair_pkt {
@@ -418,8 +419,11 @@ pair_flush(struct pair *p, int i)
 	while (quic_endpoint_output(sd->ep, p->now, &b) > 0) {
 		size_t off = 0;
 
-		for (size_t k = 0; k < b.n_pkts; off += b.lens[k], k++)
+		for (size_t k = 0; k < b.n_pkts; off += b.lens[k], k++) {
 			pair_send(p, 1 - i, p->buf + off, b.lens[k]);
+			if (b.lens[k] > sd->longest)
+				sd->longest = b.lens[k];
+		}
 		sd->pkts += b.n_pkts;
 		sd->bytes += b.len;
 	}

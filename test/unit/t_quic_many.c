@@ -309,6 +309,28 @@ test_payload(void)
 	pair_free(p);
 }
 
+/* The peer's limit holds; until it is known, the least that QUIC has. */
+static void
+test_payload_cap(size_t limit)
+{
+	struct pair *p = pair_new(9);
+	struct quic_params a = pair_params(p, 0), b = pair_params(p, 1);
+
+	a.payload = b.payload = QUIC_ENDPOINT_MAX_PAYLOAD;
+	a.payload_in = b.payload_in = limit;
+	if (pair_start(p, &a, &b) != 0 ||
+	    !pair_run(p, MONO_SEC, pair_both_ready))
+		OK(false, "handshake");
+	EQ_INT((long)p->side[0].longest, QUIC_ENDPOINT_MIN_PAYLOAD,
+	    "a handshake's longest, client");
+	OK(p->side[1].longest <= QUIC_ENDPOINT_MIN_PAYLOAD, "and server");
+	(void)pair_must_open(&p->side[0], 1000000);
+	(void)pair_run(p, MONO_SEC, NULL);
+	EQ_INT(
+	    (long)p->side[0].longest, (long)limit, "then what the peer takes");
+	pair_free(p);
+}
+
 int
 main(void)
 {
@@ -321,5 +343,7 @@ main(void)
 	test_kick_idle();
 	test_ping();
 	test_payload();
+	test_payload_cap(QUIC_ENDPOINT_PAYLOAD);
+	test_payload_cap(QUIC_ENDPOINT_MAX_PAYLOAD);
 	return tap_done();
 }
