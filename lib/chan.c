@@ -22,6 +22,7 @@
 
 /* Messages handled per wake-up, so that one busy channel starves nobody. */
 #define CHAN_MAX_BURST 16
+#define CHAN_PAGE ((size_t)4096)
 
 struct chan {
 	struct chan_params p;
@@ -139,6 +140,19 @@ on_io(void *arg, unsigned events, struct mono now)
 		watch(c);
 }
 
+/*
+ * The kernel holds a long message at the start of pages.  Copying with "rep
+ * movsb" to a few bytes beyond a page's start, where malloc() puts large
+ * blocks, takes some processors (AMD Zen 3 and 4) four times as long.
+ */
+static uint8_t *
+alloc_input(size_t len)
+{
+	size_t pages = (len + CHAN_PAGE - 1) / CHAN_PAGE;
+
+	return aligned_alloc(CHAN_PAGE, pages * CHAN_PAGE);
+}
+
 struct chan *
 chan_new(const struct chan_params *p)
 {
@@ -147,7 +161,7 @@ chan_new(const struct chan_params *p)
 	if (c == NULL)
 		return NULL;
 	c->p = *p;
-	c->in = malloc(p->max_message);
+	c->in = alloc_input(p->max_message);
 	c->io = loop_io_new(p->loop, p->fd, on_io, c);
 	sendq_init(&c->queue, p->max_queued);
 	if (c->in == NULL || c->io == NULL) {
