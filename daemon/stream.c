@@ -20,7 +20,13 @@
 #include "lib/fd.h"
 #include "lib/fifo.h"
 
-#define STREAM_READ 16384
+#define STREAM_READ ((size_t)16384)
+/* The same once a read came back full; with an incomplete record before it this
+ * fills the 64 KiB that a queue keeps when it is empty. */
+#define STREAM_READ_BUSY ((size_t)47 * 1024)
+/* Plaintext handed up at once: a frame cut by the end of a record is rarely
+ * moved then. */
+#define STREAM_GATHER ((size_t)47 * 1024)
 #define STREAM_MAX_TURN ((size_t)256 * 1024)
 /* Plain streams: requests and frames waiting for the socket. */
 #define STREAM_MAX_OUTPUT ((size_t)512 * 1024)
@@ -32,6 +38,7 @@ struct stream {
 	struct tls *tls;
 	struct fifo in;
 	struct fifo out;  /* plain only */
+	size_t read_size; /* what the next recv() asks for at least */
 	size_t tls_waits; /* ciphertext left by the last flush */
 	bool gathered;    /* tls holds plaintext not yet sealed */
 	bool ready;
@@ -189,15 +196,16 @@ stream_flush(struct stream *s, struct mono now)
 		watch(s);
 }
 
-/* One recv(); returns bytes, 0 at the end, -EAGAIN, or an error. */
+/* One recv(); returns bytes, 0 at the end, -EAGAIN, or an error.  Sets whether
+ * it got less than it asked for: then there is nothing more. */
 static ssize_t
-read_socket(struct stream *s)
+read_socket(struct stream *s, bool *ret_short)
 {
 	size_t room = 0;
 	uint8_t *p;
 	ssize_t n;
 
-	p = s->tls != NULL ? tls_input_reserve(s->tls, STREAM_READ, &room)
+	p = s->tls != NULL ? tls_input_reserve(s->tls, s->read_size, &room)
 			   : fifo_reserve(&s->in, STREAM_READ, &room);
 	if (p == NULL)
 		return -DT_ERR_FULL;
@@ -212,6 +220,11 @@ read_socket(struct stream *s)
 		tls_input_eof(s->tls);
 	else
 		fifo_commit(&s->in, (size_t)n);
+	*ret_short = (size_t)n < room;
+	if (!*ret_short)
+		s->read_size = STREAM_READ_BUSY;
+	else if ((size_t)n < STREAM_READ / 2)
+		s->read_size = STREAM_READ;
 	return n;
 }
 
@@ -269,9 +282,11 @@ drain_tls(struct stream *s, struct mono now, bool *ret_eof)
 		return 0;
 	become_ready(s, now);
 	while (n > 0 && !is_dead(s)) {
-		n = read_tls(s);
-		if (n > 0)
-			r = hand_up(s, now);
+		do
+			n = read_tls(s);
+		while (n > 0 && fifo_len(&s->in) < STREAM_GATHER &&
+		       fifo_room(&s->in) >= STREAM_READ);
+		r = hand_up(s, now);
 		if (r < 0)
 			return r;
 	}
@@ -284,12 +299,14 @@ drain_tls(struct stream *s, struct mono now, bool *ret_eof)
 static int
 read_all(struct stream *s, struct mono now, bool *ret_eof)
 {
+	bool is_short = false;
 	size_t total = 0;
 	ssize_t n;
 	int r = 0;
 
-	while (r == 0 && total < STREAM_MAX_TURN && !*ret_eof && !is_dead(s)) {
-		n = read_socket(s);
+	while (r == 0 && total < STREAM_MAX_TURN && !*ret_eof && !is_short &&
+	       !is_dead(s)) {
+		n = read_socket(s, &is_short);
 		if (n < 0)
 			return n == -EAGAIN ? 0 : (int)n;
 		total += (size_t)n;
@@ -356,6 +373,7 @@ stream_new(const struct stream_params *p, struct stream **ret_stream)
 	s->p = *p;
 	s->p.host = NULL;
 	s->p.cert_name = NULL;
+	s->read_size = STREAM_READ;
 	fifo_init(&s->in, p->max_input);
 	fifo_init(&s->out, STREAM_MAX_OUTPUT);
 	if (p->tls != NULL)
