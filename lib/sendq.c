@@ -12,6 +12,7 @@ sendq_init(struct sendq *q, size_t max_bytes)
 {
 	TAILQ_INIT(&q->items);
 	q->bytes = 0;
+	q->n_fds = 0;
 	q->max_bytes = max_bytes;
 }
 
@@ -20,6 +21,7 @@ drop(struct sendq *q, struct sendq_item *it)
 {
 	TAILQ_REMOVE(&q->items, it, link);
 	q->bytes -= it->len - it->sent;
+	q->n_fds -= it->n_fds;
 	for (size_t i = 0; i < it->n_fds; i++)
 		fd_close(&it->fds[i]);
 	free(it);
@@ -40,7 +42,7 @@ sendq_push(struct sendq *q, const void *p, size_t len, int tail, const int *fds,
 	struct sendq_item *it;
 
 	if (n_fds > FD_MAX_PASSED || total > q->max_bytes ||
-	    q->bytes > q->max_bytes - total)
+	    q->bytes > q->max_bytes - total || q->n_fds + n_fds > SENDQ_MAX_FDS)
 		return -DT_ERR_FULL;
 	it = malloc(sizeof(*it) + total);
 	if (it == NULL)
@@ -55,6 +57,7 @@ sendq_push(struct sendq *q, const void *p, size_t len, int tail, const int *fds,
 		it->data[len] = (uint8_t)tail;
 	TAILQ_INSERT_TAIL(&q->items, it, link);
 	q->bytes += total;
+	q->n_fds += n_fds;
 	return 0;
 }
 
@@ -87,6 +90,7 @@ sendq_flush(struct sendq *q, int fd)
 		/* Descriptors left with the first byte. */
 		for (size_t i = 0; i < it->n_fds; i++)
 			fd_close(&it->fds[i]);
+		q->n_fds -= it->n_fds;
 		it->n_fds = 0;
 		it->sent += (size_t)n;
 		q->bytes -= (size_t)n;

@@ -13,6 +13,9 @@
 #include "lib/fd.h"
 #include "lib/queue.h"
 
+/* Descriptors that may wait: who does not read must not use up ours. */
+#define SENDQ_MAX_FDS 256
+
 struct sendq_item {
 	TAILQ_ENTRY(sendq_item) link;
 	size_t len;  /* bytes in data */
@@ -22,10 +25,12 @@ struct sendq_item {
 	uint8_t data[];
 };
 
-/* Owner: the embedding channel.  bytes is the sum of all len - sent. */
+/* Owner: the embedding channel.  bytes is the sum of all len - sent, n_fds that
+ * of all n_fds. */
 struct sendq {
 	TAILQ_HEAD(sendq_head, sendq_item) items;
 	size_t bytes;
+	size_t n_fds;
 	size_t max_bytes;
 };
 
@@ -39,7 +44,7 @@ void sendq_fini(struct sendq *q);
  * @tail: one byte appended after @p, or -1 for none.
  * @fds: ownership moves on success.
  *
- * Returns 0, -DT_ERR_FULL, -ENOMEM.
+ * Returns 0, -DT_ERR_FULL (too many bytes or descriptors), -ENOMEM.
  */
 int sendq_push(struct sendq *q, const void *p, size_t len, int tail,
     const int *fds, size_t n_fds);
