@@ -229,7 +229,8 @@ endpoint_session_ended(struct endpoint *e, struct session *s, int code)
 void
 endpoint_session_checked(struct endpoint *e, struct session *s, bool alive)
 {
-	if (!alive && e->session == s->id) {
+	/* An ending endpoint waits for this session whatever it is like. */
+	if (!alive && e->session == s->id && e->state != ENDPOINT_ENDING) {
 		/* Out of the slot first: its orderly end takes a second. */
 		e->session = 0;
 		endpoint_gate_answer(e, IPC_RELEASE, 0, &s->peer_derp, 0);
