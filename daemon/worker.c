@@ -29,11 +29,15 @@
 #include "lib/fd.h"
 #include "lib/log.h"
 #include "lib/queue.h"
+#include "lib/ratelimit.h"
 
 /* Kernel buffers of a packet channel: several batches. */
 #define WORKER_SOCKET_BUFFER (1024 * 1024)
 /* Control messages queued for one worker; boot messages are the largest. */
 #define WORKER_MAX_QUEUED ((size_t)256 * 1024)
+/* Log lines a second; workers keep to it themselves unless taken over. */
+#define WORKER_LOG_RATE 50
+#define WORKER_LOG_BURST 200
 /* After the process was reaped, for reading what it left. */
 #define WORKER_DRAIN_US (200 * MONO_MS)
 
@@ -48,6 +52,7 @@ struct worker {
 	struct chan *control;     /* NULL: closed */
 	struct chan *packets;     /* NULL: closed */
 	struct loop_timer *timer; /* birth, then kill, then drain */
+	struct ratelimit logs;
 	uint32_t seq;
 	bool born;
 	bool stopping;
@@ -232,9 +237,11 @@ on_control(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
 	struct buf_reader body;
 	int r = ipc_parse(&view, msg, len, n_fds, &h, &body);
 
-	if (r == 0 && h.type == IPC_LOG)
-		r = worker_log(role_name(w->p.role), w->p.id, &body);
-	else if (r == 0 && h.type == IPC_ENDED)
+	if (r == 0 && h.type == IPC_LOG) {
+		/* One worker must not drown the lines of all others. */
+		if (ratelimit_take(&w->logs, now))
+			r = worker_log(role_name(w->p.role), w->p.id, &body);
+	} else if (r == 0 && h.type == IPC_ENDED)
 		r = on_ended(w, &body);
 	else if (r == 0 && !w->abandoned && h.type == IPC_BORN)
 		r = on_born(w, now);
@@ -434,6 +441,8 @@ worker_new(struct worker_pool *pool, const struct worker_params *p,
 	w->pool = pool;
 	w->p = *p;
 	w->p.boot = NULL;
+	ratelimit_init(
+	    &w->logs, WORKER_LOG_RATE, WORKER_LOG_BURST, loop_now(pool->loop));
 	LIST_INSERT_HEAD(&pool->workers, w, entry);
 	pool->count++;
 	w->timer = loop_timer_new(pool->loop, on_timer, w);
