@@ -16,6 +16,7 @@
 #include "daemon/relay_link.h"
 #include "daemon/worker.h"
 #include "lib/queue.h"
+#include "lib/ratelimit.h"
 #include "proto/token/token_route.h"
 
 struct daemon;
@@ -43,6 +44,11 @@ struct signer;
 /* DESCRIBE is answered at once by a worker that lives. */
 #define SESSION_DESCRIBE_US (2 * MONO_SEC)
 #define SESSION_MAX_DESCRIBE 8
+
+/* STATUS of one worker: each is an event to callers.  A handful comes at the
+ * start, later ones only when the path changes. */
+#define SESSION_STATUS_RATE 4
+#define SESSION_STATUS_BURST 32
 
 enum session_role { SESSION_LISTENER, SESSION_OPEN, SESSION_CONNECT };
 
@@ -103,10 +109,12 @@ struct session {
 	bool force_relay;
 	bool is_direct; /* path of packets, once there is one */
 	bool has_path;
-	bool stopping;     /* by us; the reason stands beside it */
-	bool was_ready;    /* in any attempt */
-	bool probing;      /* listener: CHECK is being answered */
-	bool stream_given; /* connect: STDIO was sent */
+	bool stopping;             /* by us; the reason stands beside it */
+	bool was_ready;            /* in any attempt */
+	bool probing;              /* listener: CHECK is being answered */
+	bool stream_given;         /* connect: STDIO was sent */
+	bool said_ready;           /* this worker */
+	struct ratelimit statuses; /* of this worker */
 	/* session.show */
 	struct ctl_call describe[SESSION_MAX_DESCRIBE];
 	size_t n_describe;

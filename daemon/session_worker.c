@@ -52,14 +52,18 @@ on_born(void *arg, struct mono now)
 		endpoint_session_born(e, s);
 }
 
-static void
+static int
 on_ready(struct session *s)
 {
+	if (s->said_ready)
+		return -DT_ERR_IPC;
+	s->said_ready = true;
 	s->was_ready = true;
 	session_set_state(s, SESSION_READY);
 	event_session(s, "ready", NULL);
 	if (s->role != SESSION_LISTENER)
 		session_claim_ready(s);
+	return 0;
 }
 
 static void
@@ -81,6 +85,8 @@ on_status(struct session *s, struct buf_reader *body)
 
 	if (r < 0)
 		return r;
+	if (!ratelimit_take(&s->statuses, loop_now(s->daemon->loop)))
+		return -DT_ERR_IPC;
 	log_debug("session", "status session=%u status=%u text=\"%s\"", s->id,
 	    b.status, b.text);
 	if (b.status == IPC_STATUS_CLAIMED) {
@@ -91,7 +97,7 @@ on_status(struct session *s, struct buf_reader *body)
 	else if (b.status == IPC_STATUS_DIRECT)
 		on_path(s, true, b.text);
 	else if (b.status == IPC_STATUS_READY)
-		on_ready(s);
+		return on_ready(s);
 	else if (b.status == IPC_STATUS_STREAM_END)
 		event_session(s, "stream-end", NULL);
 	return 0;
@@ -290,6 +296,9 @@ session_worker_boot(
 
 	if (msg == NULL)
 		return -ENOMEM;
+	s->said_ready = false;
+	ratelimit_init(&s->statuses, SESSION_STATUS_RATE, SESSION_STATUS_BURST,
+	    loop_now(s->daemon->loop));
 	ipc_begin(&w, IPC_BOOT_SESSION, s->id, 0);
 	ipc_put_boot_session(&w, boot);
 	p.boot = msg;
