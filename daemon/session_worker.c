@@ -123,8 +123,10 @@ on_dial(struct session *s, struct buf_reader *body)
 
 	if (r < 0)
 		return r;
-	r = -DT_ERR_LIMIT;
-	if (s->dials < CTL_MAX_DIALS)
+	/* Only listeners have a backend. */
+	r = s->role == SESSION_LISTENER ? -DT_ERR_LIMIT
+					: -DT_ERR_BACKEND_REFUSED;
+	if (r == -DT_ERR_LIMIT && s->dials < CTL_MAX_DIALS)
 		r = ctl_dial(
 		    s->daemon->ctl, s->owner, s->endpoint, s->id, connection);
 	if (r < 0)

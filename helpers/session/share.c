@@ -45,9 +45,17 @@ conn_closed(struct session *s, struct carrier *c, const struct quic_close *why)
 static void
 stream_open(struct session *s, struct carrier *c, struct quic_stream *stream)
 {
-	struct splice *sp = splice_new(s, 1, false);
-	struct lane *l = sp != NULL ? lane_new(s, c, stream, LANE_DATA) : NULL;
+	struct splice *sp;
+	struct lane *l;
 
+	if (!s->boot.listener) { /* listeners open none; made harmless */
+		l = lane_new(s, c, stream, LANE_DEAD);
+		if (l != NULL)
+			lane_kill(l, TUNNEL_CODE_PROTOCOL);
+		return;
+	}
+	sp = splice_new(s, 1, false);
+	l = sp != NULL ? lane_new(s, c, stream, LANE_DATA) : NULL;
 	if (l == NULL) { /* no memory: the connection is not worth keeping */
 		if (sp != NULL)
 			splice_abort(sp, TUNNEL_CODE_LIMIT, -ENOMEM);
