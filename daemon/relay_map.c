@@ -9,6 +9,7 @@
  */
 #include "daemon/relay_map.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,6 +27,8 @@
 
 #define RELAY_MAP_MAX_DIR 400
 #define RELAY_MAP_MAX_PATH (RELAY_MAP_MAX_DIR + 64)
+/* Copies on disk, of 1 MiB at most: callers choose the addresses. */
+#define RELAY_MAP_MAX_COPIES 16
 
 struct relay_map_source {
 	struct loop *loop;
@@ -150,6 +153,24 @@ cache_path(const struct relay_map_source *s, const char *url, char *out)
 	    out, RELAY_MAP_MAX_PATH, "%s/derpmap-%s.json", s->dir, hex);
 }
 
+/* An old copy may be replaced; new ones are limited. */
+static bool
+has_room(const char *dir, const char *path)
+{
+	DIR *d;
+	size_t n = 0;
+
+	if (access(path, F_OK) == 0)
+		return true;
+	d = opendir(dir);
+	if (d == NULL)
+		return false;
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n < RELAY_MAP_MAX_COPIES + 2; /* with . and .. */
+}
+
 /* Best effort: a cache that cannot be written is no reason to fail. */
 static void
 cache_write(const struct relay_map_source *s, const char *url, const char *text,
@@ -164,6 +185,10 @@ cache_write(const struct relay_map_source *s, const char *url, const char *text,
 	cache_path(s, url, path);
 	(void)snprintf(tmp, sizeof(tmp), "%s.new", path);
 	(void)mkdir(s->dir, 0700); /* usually there */
+	if (!has_room(s->dir, path)) {
+		log_info("relay", "no room for a copy of the DERP map");
+		return;
+	}
 	fd = open(
 	    tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd >= 0)
