@@ -118,8 +118,9 @@ is_idle(const struct daemon *d)
 static void
 leave(struct daemon *d)
 {
-	if (d->config->socket_path != NULL)
+	if (d->config->socket_path != NULL && !d->unlinked)
 		(void)unlink(d->config->socket_path); /* may be gone */
+	d->unlinked = true;
 	if (ctl_accept_last(d->ctl) > 0)
 		return; /* served to its end, then we are idle again */
 	log_info("daemon", "nobody needs us, leaving");

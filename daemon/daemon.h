@@ -61,7 +61,8 @@ struct daemon {
 	uint64_t netns; /* inode of our network namespace */
 	uid_t uid;
 	bool stopping;
-	bool idle; /* since end_timer was armed */
+	bool idle;     /* since end_timer was armed */
+	bool unlinked; /* our socket; what is there now is somebody else's */
 };
 
 /** daemon_init(): everything but the confinement.  0 or a negative error. */

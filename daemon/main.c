@@ -214,7 +214,7 @@ run(const struct daemon_config *config)
 	notify_send("READY=1");
 	r = loop_run(d.loop);
 	daemon_fini(&d);
-	if (config->socket_path != NULL)
+	if (config->socket_path != NULL && !d.unlinked)
 		(void)unlink(config->socket_path); /* may be gone */
 	if (r < 0)
 		log_err_r(r, "daemon", "event loop failed");
