@@ -153,7 +153,7 @@ lost(struct relay_link *link, int r, const char *text)
 		delay = RELAY_LINK_URGENT_RETRY_US;
 	log_failure(link, delay);
 	link->retry_at = mono_add(now, delay);
-	loop_timer_at(link->timer, link->retry_at);
+	loop_timer_at(link->timer, link->lingering ? now : link->retry_at);
 	tell_pressure(link, false);
 	set_state(link, RELAY_LINK_WAITING, now);
 }

@@ -20,6 +20,7 @@ _Static_assert(64 + sizeof(signer_context) == SIGNER_PREFIX_LEN,
 struct signer {
 	struct key32 seed;
 	struct ratelimit limit;
+	bool told; /* of a refusal */
 	struct chan *chan;
 };
 
@@ -49,8 +50,10 @@ on_request(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
 	    ratelimit_take(&s->limit, now)) {
 		secret_ed25519_sign(answer, &s->seed, msg, len);
 		n = sizeof(answer);
-	} else
+	} else if (!s->told) {
+		s->told = true; /* once: a hostile worker could go on */
 		log_warn("signer", "refused to sign a message len=%zu", len);
+	}
 	/* A worker that does not read waits for its own deadline. */
 	(void)chan_send(s->chan, answer, n, NULL, 0);
 }

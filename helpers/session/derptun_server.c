@@ -121,7 +121,8 @@ lane_header(struct session *s, struct lane *l)
 	splice_join(sp, l, h.index);
 	if (r == 1) {
 		sp->state = SPLICE_DIALING;
-		msgs_send_dial(s, sp->id);
+		if (msgs_send_dial(s, sp->id) != 0)
+			splice_abort(sp, TUNNEL_CODE_REFUSED, -DT_ERR_INTERNAL);
 	}
 }
 

@@ -15,13 +15,14 @@
 /* A probe may not ask for longer than a gate would wait. */
 #define PROBE_MAX_MS 10000u
 
-static void
+static int
 post(struct session *s, struct buf_writer *w)
 {
 	int r = worker_send(s->worker, w, -1);
 
 	if (r < 0)
 		log_warn_r(r, "session", "message to the daemon lost");
+	return r;
 }
 
 void
@@ -32,10 +33,10 @@ msgs_send_status(struct session *s, enum ipc_status status, const char *text)
 
 	ipc_begin(&w, IPC_STATUS, worker_session(s->worker), 0);
 	ipc_put_status(&w, status, text);
-	post(s, &w);
+	(void)post(s, &w); /* logged; told again when asked */
 }
 
-void
+int
 msgs_send_dial(struct session *s, uint32_t connection)
 {
 	uint8_t msg[SMALL_MESSAGE];
@@ -43,7 +44,7 @@ msgs_send_dial(struct session *s, uint32_t connection)
 
 	ipc_begin(&w, IPC_DIAL, worker_session(s->worker), connection);
 	ipc_put_u32(&w, connection);
-	post(s, &w);
+	return post(s, &w);
 }
 
 void
@@ -54,7 +55,7 @@ msgs_send_claim_back(struct session *s, const uint8_t *claim, size_t len)
 
 	ipc_begin(&w, IPC_CLAIM_BACK, worker_session(s->worker), 0);
 	buf_put_bytes(&w, claim, len);
-	post(s, &w);
+	(void)post(s, &w); /* logged; told again when asked */
 }
 
 static void
@@ -65,7 +66,7 @@ send_probed(struct session *s, uint32_t seq, bool alive)
 
 	ipc_begin(&w, IPC_PROBED, worker_session(s->worker), seq);
 	ipc_put_bool(&w, alive);
-	post(s, &w);
+	(void)post(s, &w); /* logged; told again when asked */
 }
 
 /* When the peer was last heard for certain: QUIC packets and envelopes are
@@ -228,7 +229,7 @@ on_describe(struct session *s, uint32_t seq, struct buf_reader *body)
 	d.idle_ms = idle_us > 0 ? (uint32_t)(idle_us / MONO_MS) : 0;
 	ipc_begin(&w, IPC_DESCRIPTION, worker_session(s->worker), seq);
 	ipc_put_description(&w, &d);
-	post(s, &w);
+	(void)post(s, &w); /* logged; told again when asked */
 	return 0;
 }
 

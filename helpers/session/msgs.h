@@ -19,7 +19,8 @@ int msgs_handle(struct session *s, const struct ipc_header *header,
 
 void msgs_send_status(
     struct session *s, enum ipc_status status, const char *text);
-void msgs_send_dial(struct session *s, uint32_t connection);
+/** msgs_send_dial(): 0, or why it did not leave: no answer will come. */
+int msgs_send_dial(struct session *s, uint32_t connection);
 void msgs_send_claim_back(struct session *s, const uint8_t *claim, size_t len);
 
 /** msgs_run_probes(): answer liveness questions that are decided. */

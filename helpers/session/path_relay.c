@@ -38,8 +38,9 @@ relay_send(struct path *p, const struct path_batch *b)
 			p->state = PATH_STATE_BLOCKED;
 			return sent;
 		}
-		if (e != 0)
+		if (e == -DT_ERR_CLOSED)
 			p->state = PATH_STATE_DOWN; /* the daemon is gone */
+		/* Anything else is packet loss, for QUIC to repair. */
 		sent = end;
 	}
 	return sent;

@@ -64,7 +64,8 @@ stream_open(struct session *s, struct carrier *c, struct quic_stream *stream)
 	}
 	splice_join(sp, l, 0);
 	sp->state = SPLICE_DIALING;
-	msgs_send_dial(s, sp->id);
+	if (msgs_send_dial(s, sp->id) != 0)
+		splice_abort(sp, TUNNEL_CODE_REFUSED, -DT_ERR_INTERNAL);
 }
 
 static int

@@ -84,6 +84,8 @@ splice_read_tail(struct splice *sp)
 		    st, sp->tail + sp->tail_off, sp->tail_len - sp->tail_off);
 		if (n <= 0) {
 			sp->in_blocked = n == -EAGAIN;
+			if (!sp->in_blocked)
+				sp->in_end = true; /* nobody takes it */
 			return;
 		}
 		sp->tail_off += (size_t)n;
