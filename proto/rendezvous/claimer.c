@@ -18,6 +18,9 @@
 
 /* As the Go tools do. */
 #define RESEND_US (250 * MONO_MS)
+/* At first sooner: a token may be used before its listener has reached the
+ * relay, which then drops the claim. */
+#define FIRST_RESEND_US (50 * MONO_MS)
 /* Nobody has answered for so long that haste is no use. */
 #define FAST_PERIOD_US (60 * MONO_SEC)
 #define SLOW_RESEND_US (1 * MONO_SEC)
@@ -167,8 +170,12 @@ claimer_next_deadline(const struct claimer *c)
 static int64_t
 resend_interval(const struct claimer *c, struct mono now)
 {
-	if (mono_diff(now, c->started) < FAST_PERIOD_US)
-		return RESEND_US;
+	int64_t age = mono_diff(now, c->started);
+
+	if (age <= FIRST_RESEND_US)
+		return FIRST_RESEND_US;
+	if (age < FAST_PERIOD_US) /* doubling */
+		return age < RESEND_US ? age : RESEND_US;
 	return SLOW_RESEND_US - SLOW_JITTER_US +
 	       (int64_t)secret_random_below(2 * SLOW_JITTER_US + 1);
 }
