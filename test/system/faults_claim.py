@@ -27,6 +27,7 @@ except ImportError as e:  # libsodium's bindings
     MISSING = str(e)
 
 BACK = 15  # seconds until a listener waits again
+SOON = 6       # seconds until another one has the slot of a dead one
 DELAYS = (0.0, 0.02, 0.05, 0.1, 0.3, 0.5, 1)
 JUNK = 10000
 MAX_P99_MS = 50
@@ -102,6 +103,38 @@ def vanishing(lab, relay, kind, sig):
     return 'waiting again after ' + \
         ', '.join(f'{DELAYS[n]}: {w:.1f} s' for n, w in enumerate(waits)) + \
         (f'; {len(over)} shares ended in order' if over else '')
+
+
+def taken_over(lab, relay, kind):
+    """Another opener comes at once: the slot of a dead one is not kept until
+    its idle time is over."""
+    with pair(lab, relay) as (a, b):
+        service = f.Service()
+        taken = []
+        for delay in (0.03, 0.05, 0.08, 0.15, 1):
+            if kind == 'share':
+                offer, token = a.share(service.address)
+                args = [lab.our('derphole'), 'open', token]
+            else:
+                server, client = a.tokens()
+                offer = a.serve(server, service.address)
+                args = [lab.our('derptun'), 'open', '--token-file', client]
+            vanish(lab, relay, f'o{delay}', args, delay, signal.SIGKILL)
+            taken.append(f'{delay}: {open_soon(lab, b, args):.1f} s')
+            if kind == 'share':
+                f.expect(f.wait_exit(offer, 15), 0, 'sharer')
+            else:
+                f.leave(offer)
+        service.close()
+    return ', '.join(taken)
+
+
+def open_soon(lab, d, args):
+    start = time.monotonic()
+    p = lab.start(args, d.env)
+    l.exchange(f.listening(p, SOON), 1000, 1000, timeout=SOON)
+    f.leave(p)
+    return time.monotonic() - start
 
 
 # 12: second ------------------------------------------------------------------
@@ -222,6 +255,11 @@ def forgeries(claim, rng):
                 b'"10.0.0.1:1",' * 1000 + b'""]}}'
 
 
+def soon(d, client):
+    p = d.cli('derptun', 'open', '--token-file', client)
+    return p, f.listening(p, SOON)
+
+
 def forge(lab, relay):
     if derp is None:
         raise l.Skip(MISSING)
@@ -232,7 +270,7 @@ def forge(lab, relay):
         server, client = a.tokens()
         _, claim, target = record(raw, b, server, client)
         offer = a.serve(server, service.address)
-        use, address = b.tunnel(client)
+        use, address = soon(b, client)
         l.exchange(address, f.MIB, f.MIB)
         makers = forgeries(claim, rng)
         senders = [derp.Client(raw) for _ in range(8)]
@@ -270,7 +308,7 @@ def forge(lab, relay):
         with derp.Client(raw) as one:
             one.send(target, claim)
             time.sleep(0.5)
-        use, address = b.tunnel(client)
+        use, address = soon(b, client)
         l.exchange(address, f.MIB, f.MIB)
         f.leave(use, offer)
         service.close()
@@ -284,6 +322,9 @@ ROWS = [
       for kind in ('share', 'derptun')
       for name, sig in (('killed', signal.SIGKILL),
                         ('interrupted', signal.SIGINT))],
+    *[(f'11: another opener at once, {kind}',
+       lambda lab, relay, k=kind: taken_over(lab, relay, k))
+      for kind in ('share', 'derptun')],
     ('12: second claimer, share', second_share),
     ('12: second claimer, derptun', second_derptun),
 ]
