@@ -27,7 +27,8 @@ except ImportError as e:  # libsodium's bindings
     MISSING = str(e)
 
 BACK = 15  # seconds until a listener waits again
-SOON = 6       # seconds until another one has the slot of a dead one
+SOON = 20      # seconds until another one has the slot of a dead one: 2 as
+#                a rule, a lost handshake is begun anew after 10
 DELAYS = (0.0, 0.02, 0.05, 0.1, 0.3, 0.5, 1)
 JUNK = 10000
 MAX_P99_MS = 50
@@ -42,9 +43,12 @@ def vanish(lab, relay, tag, args, delay, sig):
     p = lab.start(args, env)
     time.sleep(delay)
     if sig == signal.SIGKILL:
-        l.kill_daemons(env)
+        # Stopped first: else its daemon would see it leave, in order.
+        p.proc.send_signal(signal.SIGSTOP)
+        for _ in range(10):  # one may just be starting
+            l.kill_daemons(env)
+            time.sleep(0.02)
         p.stop(sig)
-        l.kill_daemons(env)  # it may just have been started
     else:
         p.stop(sig)
 
