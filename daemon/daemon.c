@@ -183,6 +183,8 @@ on_turn_end(void *arg, struct mono now)
 	worker_pool_flush(d->workers);
 	relay_pool_flush(d->relays, now);
 	bury_the_dead(d);
+	if (LIST_EMPTY(&d->endpoints) && LIST_EMPTY(&d->sessions))
+		worker_pool_prepare(d->workers, false);
 	check_end(d);
 }
 

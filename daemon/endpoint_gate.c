@@ -41,6 +41,7 @@ endpoint_check_waiting(struct endpoint *e)
 		return;
 	endpoint_set_state(e, ENDPOINT_WAITING);
 	event_endpoint(e, "waiting", NULL);
+	worker_pool_prepare(e->daemon->workers, true);
 }
 
 void

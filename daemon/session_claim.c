@@ -148,6 +148,8 @@ connect_relay(struct session *s, const struct relay_target *t, size_t n)
 	s->relay_deadline = mono_add(now, SESSION_RELAY_US);
 	if (!s->was_ready)
 		loop_timer_at(s->timer, s->relay_deadline);
+	/* Meanwhile the relay answers. */
+	worker_pool_prepare(s->daemon->workers, true);
 }
 
 static void

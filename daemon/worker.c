@@ -31,8 +31,6 @@
 #include "lib/queue.h"
 #include "lib/ratelimit.h"
 
-/* Kernel buffers of a packet channel: several batches. */
-#define WORKER_SOCKET_BUFFER (1024 * 1024)
 /* Control messages queued for one worker; boot messages are the largest. */
 #define WORKER_MAX_QUEUED ((size_t)256 * 1024)
 /* Log lines a second; workers keep to it themselves unless taken over. */
@@ -68,6 +66,7 @@ struct worker_pool {
 	LIST_HEAD(worker_list, worker) workers;
 	size_t count;
 	struct worker_programs programs;
+	struct worker_child spare; /* a session's program, not yet booted */
 	struct worker_batch batch;
 };
 
@@ -305,6 +304,8 @@ reaped(struct worker_pool *pool, pid_t pid, int status, struct mono now)
 {
 	struct worker *w, *next;
 
+	if (worker_spawn_reaped(&pool->spare, pid))
+		return;
 	LIST_FOREACH_SAFE(w, &pool->workers, entry, next) {
 		if (w->pid != pid)
 			continue;
@@ -340,6 +341,7 @@ worker_pool_new(struct loop *loop, const struct worker_programs *programs)
 	pool->loop = loop;
 	LIST_INIT(&pool->workers);
 	pool->programs = *programs;
+	pool->spare = worker_spawn_none;
 	pool->sigchld = loop_signal_new(loop, SIGCHLD, on_sigchld, pool);
 	if (pool->sigchld == NULL) {
 		free(pool);
@@ -360,6 +362,7 @@ worker_pool_free(struct worker_pool *pool)
 			(void)kill(w->pid, SIGKILL);
 		bury(w);
 	}
+	worker_spawn_close(&pool->spare);
 	loop_signal_free(pool->sigchld);
 	free(pool);
 }
@@ -397,32 +400,34 @@ make_channels(struct worker *w, int *control, int *packets)
 	return 0;
 }
 
+void
+worker_pool_prepare(struct worker_pool *pool, bool wanted)
+{
+	if (!wanted)
+		worker_spawn_close(&pool->spare);
+	else if (pool->spare.pid == 0) /* a failure repeats when needed */
+		(void)worker_spawn(
+		    &pool->programs, IPC_ROLE_SESSION, &pool->spare);
+}
+
 static int
 give_birth(struct worker *w, const struct worker_params *p)
 {
-	int control[2] = { -1, -1 }, packets[2] = { -1, -1 };
-	int r = fd_seqpacket_pair(&control[0], &control[1], 0);
+	struct worker_child child;
+	int r = 0;
 
+	if (w->p.role != IPC_ROLE_SESSION ||
+	    !worker_spawn_take(&w->pool->spare, &child))
+		r = worker_spawn(&w->pool->programs, w->p.role, &child);
+	if (r < 0)
+		return r;
+	r = make_channels(w, &child.control, &child.packets);
 	if (r == 0)
-		r = fd_seqpacket_pair(
-		    &packets[0], &packets[1], WORKER_SOCKET_BUFFER);
-	if (r == 0)
-		r = make_channels(w, &control[0], &packets[0]);
-	if (r == 0)
-		r = worker_spawn(&w->pool->programs, w->p.role, control[1],
-		    packets[1], &w->pid);
-	for (size_t i = 0; i < 2; i++) {
-		fd_close(&control[i]);
-		fd_close(&packets[i]);
-	}
-	if (r == 0) {
 		r = chan_send(w->control, p->boot, p->boot_len, &p->boot_fd,
 		    p->boot_fd >= 0 ? 1 : 0);
-		if (r < 0) {
-			(void)kill(w->pid, SIGKILL);
-			/* The caller still owns boot_fd; let the pool reap. */
-		}
-	}
+	w->pid = child.pid;
+	if (r < 0) /* the caller still owns boot_fd; the pool reaps */
+		worker_spawn_close(&child);
 	return r;
 }
 

@@ -63,7 +63,16 @@ struct worker_pool *worker_pool_new(
 /** worker_pool_free(): kills what is left and does not wait for it. */
 void worker_pool_free(struct worker_pool *pool);
 
-/** worker_new(): fork and exec.  Returns 0, -errno, -DT_ERR_LIMIT. */
+/**
+ * worker_pool_prepare(): have a session worker started that waits for its boot
+ * message, unless one does already.  Starting the program takes longer than all
+ * the rest of a worker's birth; a failure only means that it is not ready.
+ * @wanted: false gives it up: an idle daemon has no workers.
+ */
+void worker_pool_prepare(struct worker_pool *pool, bool wanted);
+
+/** worker_new(): fork and exec, or take the one prepared.  Returns 0, -errno,
+ * -DT_ERR_LIMIT. */
 int worker_new(struct worker_pool *pool, const struct worker_params *p,
     struct worker **ret_worker);
 

@@ -15,8 +15,12 @@
 #include "lib/fd.h"
 #include "proto/ipc/ipc.h"
 
+/* Kernel buffers of a packet channel: several batches. */
+#define SOCKET_BUFFER (1024 * 1024)
 /* Variables that sanitizers read; passed on in sanitized builds only. */
 #define WORKER_MAX_ENV 4
+
+const struct worker_child worker_spawn_none = { 0, -1, -1 };
 
 static size_t
 fill_env(const char *env[static WORKER_MAX_ENV + 1])
@@ -101,9 +105,9 @@ worker_programs_open(const char *dir, struct worker_programs *ret_programs)
 	return 0;
 }
 
-int
-worker_spawn(const struct worker_programs *programs, enum ipc_role role,
-    int control, int packets, pid_t *ret_pid)
+static int
+start(const struct worker_programs *programs, enum ipc_role role, int control,
+    int packets, pid_t *ret_pid)
 {
 	bool is_gate = role == IPC_ROLE_GATE;
 	const char *argv[] = { is_gate ? "derptun-gate" : "derptun-session",
@@ -121,4 +125,56 @@ worker_spawn(const struct worker_programs *programs, enum ipc_role role,
 		become(program, argv, env, control, packets, parent);
 	*ret_pid = pid;
 	return 0;
+}
+
+int
+worker_spawn(const struct worker_programs *programs, enum ipc_role role,
+    struct worker_child *ret_child)
+{
+	struct worker_child c = worker_spawn_none;
+	int control = -1, packets = -1;
+	int r = fd_seqpacket_pair(&c.control, &control, 0);
+
+	if (r == 0)
+		r = fd_seqpacket_pair(&c.packets, &packets, SOCKET_BUFFER);
+	if (r == 0)
+		r = start(programs, role, control, packets, &c.pid);
+	fd_close(&control);
+	fd_close(&packets);
+	if (r < 0) {
+		worker_spawn_close(&c);
+		return r;
+	}
+	*ret_child = c;
+	return 0;
+}
+
+bool
+worker_spawn_take(struct worker_child *child, struct worker_child *ret_child)
+{
+	if (child->pid == 0)
+		return false;
+	*ret_child = *child;
+	*child = worker_spawn_none;
+	return true;
+}
+
+void
+worker_spawn_close(struct worker_child *child)
+{
+	if (child->pid > 0)
+		(void)kill(child->pid, SIGKILL); /* ours and not reaped */
+	fd_close(&child->control);
+	fd_close(&child->packets);
+	child->pid = 0;
+}
+
+bool
+worker_spawn_reaped(struct worker_child *child, pid_t pid)
+{
+	if (child->pid != pid)
+		return false;
+	child->pid = 0;
+	worker_spawn_close(child);
+	return true;
 }

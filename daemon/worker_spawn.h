@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fork and exec of a worker with its two channels in place. */
+/* fork and exec of workers with their two channels in place. */
 #ifndef DAEMON_WORKER_SPAWN_H
 #define DAEMON_WORKER_SPAWN_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "proto/ipc/ipc.h"
@@ -21,17 +22,36 @@ struct worker_programs {
  */
 int worker_programs_open(const char *dir, struct worker_programs *ret_programs);
 
+/* A process that waits for its boot message.  Owner: whoever started it. */
+struct worker_child {
+	pid_t pid;   /* 0: none */
+	int control; /* our ends of the channels */
+	int packets;
+};
+
 /**
- * worker_spawn(): start a worker with @control as fd 3 and @packets as fd 4.
- * Nothing else but standard error survives, the environment is ours, the worker
- * is killed when we die.
+ * worker_spawn(): start a worker with the channels as its fds 3 and 4.  Nothing
+ * else but standard error survives, the environment is ours, the worker is
+ * killed when we die.
  * @role: which of @programs.
- * @control, @packets: the worker's ends; stay the caller's to close.
  *
  * Returns 0 or -errno.  A failed exec shows as exit status WORKER_SPAWN_FAILED.
  */
 int worker_spawn(const struct worker_programs *programs, enum ipc_role role,
-    int control, int packets, pid_t *ret_pid);
+    struct worker_child *ret_child);
+
+extern const struct worker_child worker_spawn_none;
+
+/** worker_spawn_take(): move @child, leaving none; false if there is none. */
+bool worker_spawn_take(
+    struct worker_child *child, struct worker_child *ret_child);
+
+/** worker_spawn_close(): kill and forget a child, which is still to be reaped.
+ * None is fine. */
+void worker_spawn_close(struct worker_child *child);
+
+/** worker_spawn_reaped(): was it this child?  Forgets it then. */
+bool worker_spawn_reaped(struct worker_child *child, pid_t pid);
 
 /* As shells say it; above everything in proto/ipc/exitcode.h. */
 #define WORKER_SPAWN_FAILED 127

@@ -17,8 +17,6 @@
 #include "proto/ipc/exitcode.h"
 #include "proto/ipc/ipc_body.h"
 
-/* How long the boot message may take to arrive. */
-#define WORKER_BOOT_MS 5000
 /* Control messages waiting for the daemon: far more than a session makes. */
 #define WORKER_MAX_CONTROL_QUEUED ((size_t)256 * 1024)
 /* Packets waiting for the daemon, two batches; then the source must wait. */
@@ -142,7 +140,8 @@ read_boot(struct worker *w)
 
 	if (msg == NULL)
 		return EXIT_WORKER_MEMORY;
-	if (poll(&p, 1, WORKER_BOOT_MS) == 1)
+	/* It comes when the daemon needs us; without the daemon, its end. */
+	if (poll(&p, 1, -1) == 1)
 		n = fd_recv(IPC_FD_CONTROL, msg, IPC_MAX_MESSAGE, fds, &n_fds);
 	r = n <= 0 ? -DT_ERR_IPC
 		   : ipc_parse(&view, msg, (size_t)n, n_fds, &header, &body);
