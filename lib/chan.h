@@ -36,8 +36,8 @@ struct chan_params {
 	/* The peer is gone (r 0) or the channel broke (r < 0).  Called once, at
 	 * most; free the channel now or later. */
 	void (*on_closed)(void *arg, int r);
-	/* Optional: the queue fell to half of max_queued after it was full, or
-	 * became empty. */
+	/* Optional: the queue fell to half of max_queued or less after a send
+	 * had returned -DT_ERR_FULL.  Nothing is said otherwise. */
 	void (*on_writable)(void *arg, struct mono now);
 	void *arg;
 };
