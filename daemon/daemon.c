@@ -274,8 +274,7 @@ daemon_fini(struct daemon *d)
 	LIST_FOREACH_SAFE(s, &d->sessions, entry, next)
 		session_discard(s);
 	LIST_FOREACH_SAFE(e, &d->endpoints, entry, next_endpoint)
-		endpoint_stop(
-		    e, -DT_ERR_TUNNEL_LOST, "the daemon is stopping");
+		endpoint_stop(e, -DT_ERR_TUNNEL_LOST, "the daemon is stopping");
 	ctl_free(d->ctl);
 	bury_the_dead(d);
 	relay_pool_free(d->relays);
