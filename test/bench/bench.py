@@ -41,9 +41,12 @@ class Meter:
 
     def _sum(self):
         table = l.processes()
-        return {name: sum(table[p][2] for r in pids if r in table
-                          for p in l.family(r, table))
-                for name, pids in self.roots.items()}
+        # Sets: a daemon started on demand is its client's child too.
+        pids = {name: {p for r in roots if r in table
+                       for p in l.family(r, table)}
+                for name, roots in self.roots.items()}
+        return {name: sum(table[p][2] for p in them)
+                for name, them in pids.items()}
 
     def stop(self):
         after = self._sum()
@@ -62,10 +65,12 @@ class Pair:
         self.env_b = lab.env(f'{tag}b', relay)
         self.service = service
         self.sharer = lab.start(
-            [programs['derphole'], 'share', service.address,
+            [programs['derphole'], '-v', 'share', service.address,
              '--print-token-only', '--force-relay'], self.env_a)
         self.token = self.sharer.wait_line(
             r'^([A-Za-z0-9_-]{100,})$', stream='out', timeout=20).group(1)
+        # Ours prints the token before it has reached the relay, Go's after.
+        self.sharer.wait_line(r'^waiting-for-claim$', timeout=20)
         self.opener = None
 
     def open(self):
