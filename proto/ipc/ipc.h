@@ -34,6 +34,8 @@ enum ipc_direction { IPC_TO_WORKER, IPC_TO_DAEMON };
 enum ipc_role {
 	IPC_ROLE_GATE = 1,
 	IPC_ROLE_SESSION = 2,
+	IPC_ROLE_PORTMAP = 4,
+	IPC_ROLE_ANY = 7, /* in the table only */
 };
 
 enum ipc_state {

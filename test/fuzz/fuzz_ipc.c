@@ -5,6 +5,7 @@
 
 #include "proto/ipc/ipc.h"
 #include "proto/ipc/ipc_body.h"
+#include "proto/ipc/ipc_portmap.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,7 +22,13 @@ read_body(uint16_t type, struct buf_reader *r)
 		struct ipc_description description;
 		struct ipc_accept accept;
 		struct ipc_peer peer;
+		struct ipc_boot_portmap portmap;
+		struct ipc_map_request request;
+		struct ipc_mapped mapped;
+		struct ipc_connect connect;
 		uint32_t u32;
+		uint16_t port;
+		int result;
 		bool flag;
 	} u;
 
@@ -64,6 +71,24 @@ read_body(uint16_t type, struct buf_reader *r)
 	case IPC_PROBED:
 		(void)ipc_get_bool(r, &u.flag);
 		break;
+	case IPC_BOOT_PORTMAP:
+		(void)ipc_portmap_get_boot(r, &u.portmap);
+		break;
+	case IPC_MAP_REQUEST:
+		(void)ipc_portmap_get_request(r, &u.request);
+		break;
+	case IPC_MAP_RELEASE:
+		(void)ipc_portmap_get_release(r, &u.port);
+		break;
+	case IPC_MAPPED:
+		(void)ipc_portmap_get_mapped(r, &u.mapped);
+		break;
+	case IPC_CONNECT:
+		(void)ipc_portmap_get_connect(r, &u.connect);
+		break;
+	case IPC_CONNECTED:
+		(void)ipc_portmap_get_connected(r, &u.result);
+		break;
 	case IPC_BORN:
 	case IPC_LISTENER:
 	case IPC_STDIO:
@@ -86,7 +111,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	v.direction = (data[0] & 1) != 0 ? IPC_TO_WORKER : IPC_TO_DAEMON;
-	v.role = (data[0] & 2) != 0 ? IPC_ROLE_GATE : IPC_ROLE_SESSION;
+	v.role = (data[0] & 2) != 0    ? IPC_ROLE_GATE
+		 : (data[0] & 16) != 0 ? IPC_ROLE_PORTMAP
+				       : IPC_ROLE_SESSION;
 	v.state = (data[0] & 4) != 0 ? IPC_STATE_BORN : IPC_STATE_RUNNING;
 	if (ipc_parse(&v, data + 1, size - 1, 0, &h, &r) == 0)
 		read_body(h.type, &r);
