@@ -5,6 +5,7 @@
 
 #include "proto/ipc/ipc.h"
 #include "proto/ipc/ipc_body.h"
+#include "proto/ipc/ipc_network.h"
 #include "proto/ipc/ipc_portmap.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -22,6 +23,10 @@ read_body(uint16_t type, struct buf_reader *r)
 		struct ipc_description description;
 		struct ipc_accept accept;
 		struct ipc_peer peer;
+		struct ipc_sockets sockets;
+		struct ipc_network network;
+		struct ipc_path path;
+		struct ipc_explanation explanation;
 		struct ipc_boot_portmap portmap;
 		struct ipc_map_request request;
 		struct ipc_mapped mapped;
@@ -89,11 +94,24 @@ read_body(uint16_t type, struct buf_reader *r)
 	case IPC_CONNECTED:
 		(void)ipc_portmap_get_connected(r, &u.result);
 		break;
+	case IPC_SOCKETS:
+		(void)ipc_get_sockets(r, &u.sockets);
+		break;
+	case IPC_NETWORK:
+		(void)ipc_get_network(r, &u.network);
+		break;
+	case IPC_PATH:
+		(void)ipc_get_path(r, &u.path);
+		break;
+	case IPC_EXPLANATION:
+		(void)ipc_get_explanation(r, &u.explanation);
+		break;
 	case IPC_BORN:
 	case IPC_LISTENER:
 	case IPC_STDIO:
 	case IPC_DESCRIBE:
 	case IPC_CLAIM_BACK:
+	case IPC_EXPLAIN:
 	default:
 		break;
 	}
