@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A turn is one return of event_base_loop(): wait, run what is ready, then the
- * turn-end hook.  The clock is read by the first callback of a turn, through
- * loop_turn_now(), and forgotten after the hook.
+ * timers that are due and the turn-end hook.  The clock is read by the first
+ * callback of a turn, through loop_turn_now(), and forgotten after the hook.
  *
  * libevent holds two events per watched descriptor, one for each direction, so
  * that changing the interest costs one epoll_ctl(2).  A descriptor that epoll
@@ -98,18 +98,29 @@ loop_free(struct loop *l)
 	free(l);
 }
 
+static int
+turn(struct loop *l)
+{
+	int r = loop_timer_arm(l);
+	int how = EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY;
+
+	if (r > 0)
+		how |= EVLOOP_NONBLOCK;
+	if (r < 0 || event_base_loop(l->base, how) < 0)
+		return -DT_ERR_INTERNAL;
+	loop_timer_run(l);
+	if (l->turn_end != NULL)
+		l->turn_end(l->turn_end_arg, loop_turn_now(l));
+	return 0;
+}
+
 int
 loop_run(struct loop *l)
 {
 	int r = 0;
 
 	while (!l->stop && r == 0) {
-		if (loop_timer_arm(l) < 0 ||
-		    event_base_loop(
-			l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) < 0)
-			r = -DT_ERR_INTERNAL;
-		else if (l->turn_end != NULL)
-			l->turn_end(l->turn_end_arg, loop_turn_now(l));
+		r = turn(l);
 		l->now_valid = false;
 	}
 	l->stop = false;

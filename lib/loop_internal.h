@@ -54,8 +54,11 @@ struct mono loop_turn_now(struct loop *l);
 /** loop_timer_setup(): 0 or -errno; on failure nothing is left to undo. */
 int loop_timer_setup(struct loop *l);
 void loop_timer_teardown(struct loop *l);
-/** loop_timer_arm(): before waiting: set the timerfd.  0 or -errno. */
+/** loop_timer_arm(): before waiting: set the timerfd.  Returns 0, 1 if a timer
+ * is due already (do not wait), or -errno. */
 int loop_timer_arm(struct loop *l);
+/** loop_timer_run(): call the timers that are due. */
+void loop_timer_run(struct loop *l);
 
 void loop_lookup_setup(struct loop *l);
 /** loop_lookup_set_files(): for tests; static strings. */

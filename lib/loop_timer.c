@@ -5,6 +5,9 @@
  * The timerfd is set, to an absolute time, only when the earliest deadline
  * comes before what it is set to.  A deadline that moved away leaves it alone:
  * it then fires once in vain, which is cheaper than moving it for every packet.
+ * A deadline that has come when the loop would wait leaves it alone too: that
+ * turn only looks at the descriptors.  Setting a timer costs a virtual machine
+ * tens of microseconds, and many timers mean "next turn".
  *
  * A deadline at or before the time of the turn is moved just after it, so that
  * a callback which arms its own timer runs next turn, not for ever in this one.
@@ -75,21 +78,27 @@ disarm(struct loop_timer *t)
 		sift(ts, last, pos);
 }
 
+/* It ends the wait; the loop runs what is due. */
 static void
 on_timerfd(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *l = arg;
-	struct loop_timers *ts = &l->timers;
-	struct mono now = loop_turn_now(l);
-	struct loop_timer *t;
 
 	(void)fd; /* edge-triggered: need not be read */
 	(void)what;
-	ts->armed = MONO_NEVER;
-	while (ts->n > 0 && !mono_before(now, ts->heap[0]->at)) {
+	l->timers.armed = MONO_NEVER;
+}
+
+void
+loop_timer_run(struct loop *l)
+{
+	struct loop_timers *ts = &l->timers;
+	struct loop_timer *t;
+
+	while (ts->n > 0 && !mono_before(loop_turn_now(l), ts->heap[0]->at)) {
 		t = ts->heap[0];
 		disarm(t);
-		t->cb(t->arg, now);
+		t->cb(t->arg, l->now);
 	}
 }
 
@@ -141,13 +150,15 @@ loop_timer_arm(struct loop *l)
 	struct itimerspec spec = { 0 };
 	struct mono at;
 
-	if (ts->n == 0 || !mono_before(ts->heap[0]->at, ts->armed))
+	if (ts->n == 0)
 		return 0;
 	at = ts->heap[0]->at;
+	if (!mono_before(mono_now(), at))
+		return 1;
+	if (!mono_before(at, ts->armed))
+		return 0;
 	spec.it_value.tv_sec = (time_t)(at.us / MONO_SEC);
 	spec.it_value.tv_nsec = (long)(at.us % MONO_SEC) * 1000;
-	if (at.us == 0)
-		spec.it_value.tv_nsec = 1; /* zero would disarm */
 	if (timerfd_settime(ts->fd, TFD_TIMER_ABSTIME, &spec, NULL) != 0)
 		return -errno;
 	ts->armed = at;

@@ -8,6 +8,7 @@
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "lib/loop.h"
+#include "lib/loop_internal.h"
 #include "test/tap.h"
 
 #define N_TIMERS 100
@@ -174,6 +175,17 @@ on_rearm(void *arg, struct mono now)
 }
 
 static void
+on_stop_third(void *arg, struct mono now)
+{
+	struct seen *s = arg;
+
+	if (++s->n == 3)
+		loop_stop(loop);
+	else
+		loop_timer_at(s->timer, mono_add(now, -1));
+}
+
+static void
 on_free_self(void *arg, struct mono now)
 {
 	struct seen *s = arg;
@@ -199,6 +211,22 @@ test_timer_inside(void)
 	loop_timer_in(s.timer, 0);
 	(void)run_for(5 * MONO_MS);
 	EQ_INT(s.n, 1, "freed in its own callback");
+}
+
+/* What means "next turn" needs neither a wait nor the kernel's timer. */
+static void
+test_timer_due(void)
+{
+	struct seen s = { 0 };
+	struct mono armed = loop->timers.armed;
+
+	s.timer = loop_timer_new(loop, on_stop_third, &s);
+	loop_timer_in(s.timer, -1);
+	EQ_INT(loop_timer_arm(loop), 1, "a due timer: no wait");
+	EQ_INT(loop->timers.armed.us, armed.us, "the timerfd is left alone");
+	EQ_INT(loop_run(loop), 0, "timers of the past alone");
+	EQ_INT(s.n, 3, "one after the other");
+	loop_timer_free(s.timer);
 }
 
 static void
@@ -426,6 +454,7 @@ main(void)
 	test_timer_precise();
 	test_timer_order();
 	test_timer_inside();
+	test_timer_due();
 	test_io();
 	test_io_free_inside();
 	test_io_always();
