@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "lib/fd.h"
@@ -14,6 +15,7 @@
 /* proto/rpc/rpc.h: the line it travels in has at most 64 KiB. */
 #define MAX_MAP_KIB 48
 #define MAX_MAP ((size_t)MAX_MAP_KIB * 1024)
+#define WHITE " \t\r\n"
 #define PIN_PREFIX "sha256-raw:"
 #define PIN_BYTES 32 /* SHA-256 */
 
@@ -181,4 +183,26 @@ cli_relay_fini(struct cli_relay *relay)
 	json_decref(relay->params);
 	relay->params = NULL;
 	fd_close(&relay->ca_fd);
+}
+
+void
+cli_relay_direct(json_t *params, const struct cli_call *call)
+{
+	/* As the siblings read it. */
+	static const char *const no[] = { "0", "false", "off", "no" };
+	const char *env = getenv("DERPHOLE_V2_RAW_DIRECT");
+	size_t len;
+
+	(void)json_object_set_new(params, "force_relay",
+	    json_boolean(cli_args_flag(call->args, "force-relay")));
+	if (env == NULL)
+		return;
+	env += strspn(env, WHITE);
+	len = strcspn(env, WHITE);
+	if (env[len + strspn(env + len, WHITE)] != '\0')
+		return;
+	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+		if (len == strlen(no[i]) && strncasecmp(env, no[i], len) == 0)
+			(void)json_object_set_new(
+			    params, "no_raw_direct", json_true());
 }

@@ -43,4 +43,8 @@ void cli_relay_fini(struct cli_relay *relay);
  */
 int cli_relay_route(struct token_route *ret_route, bool *ret_has_route);
 
+/** cli_relay_direct(): add to the request @params which direct paths may be
+ * tried: --force-relay, DERPHOLE_V2_RAW_DIRECT. */
+void cli_relay_direct(json_t *params, const struct cli_call *call);
+
 #endif

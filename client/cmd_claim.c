@@ -33,8 +33,9 @@ make_params(const struct cli_call *call, const struct cli_token *token,
 		fds[(*n_fds)++] = relay.ca_fd;
 		relay.ca_fd = -1; /* travels with the request */
 	}
-	params = json_pack("{s:s,s:b,s:O}", "token", token->text, "force_relay",
-	    cli_args_flag(call->args, "force-relay"), "relay", relay.params);
+	params =
+	    json_pack("{s:s,s:O}", "token", token->text, "relay", relay.params);
+	cli_relay_direct(params, call);
 	cli_relay_fini(&relay);
 	*ret_params = params;
 	return CLI_EXIT_OK;

@@ -84,8 +84,7 @@ run(const struct cli_call *call, struct job_params *jp, const char *method,
 		relay.ca_fd = -1; /* the job's */
 	}
 	(void)json_object_set_new(params, "target", json_string(target));
-	(void)json_object_set_new(params, "force_relay",
-	    json_boolean(cli_args_flag(call->args, "force-relay")));
+	cli_relay_direct(params, call);
 	(void)json_object_set(params, "relay", relay.params);
 	cli_relay_fini(&relay);
 	jp->out = call->out;

@@ -186,6 +186,7 @@ endpoint_params(struct ctl_request *q, struct endpoint_request *r)
 	r->uid = q->uid;
 	r->target = text_param(q, "target");
 	r->force_relay = flag_param(q, "force_relay");
+	r->raw_direct = !flag_param(q, "no_raw_direct");
 	if (!has_room(q))
 		return false;
 	if (!daemon_may_serve(q->daemon, q->uid)) {
@@ -338,6 +339,7 @@ new_claimer(struct ctl_request *q, enum session_role role)
 		s->params = params;
 		s->claim = claim;
 		s->force_relay = flag_param(q, "force_relay");
+		s->raw_direct = !flag_param(q, "no_raw_direct");
 	}
 	secret_wipe(&claim, sizeof(claim));
 	return s;

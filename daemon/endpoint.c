@@ -187,6 +187,7 @@ endpoint_new(
 	e->uid = q->uid;
 	e->kind = kind;
 	e->force_relay = q->force_relay;
+	e->raw_direct = q->raw_direct;
 	e->params = q->params; /* transferred */
 	log_escape(e->target, sizeof(e->target), q->target, strlen(q->target));
 	endpoint_set_state(e, ENDPOINT_PREPARING);

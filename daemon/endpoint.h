@@ -52,6 +52,7 @@ struct endpoint {
 	enum endpoint_state state;
 	struct mono since;
 	bool force_relay;
+	bool raw_direct; /* boot flag of its sessions */
 	char target[ENDPOINT_MAX_TARGET];
 	struct relay_params *params;
 	struct ctl_call call; /* until the token is minted */
@@ -85,6 +86,7 @@ struct endpoint_request {
 	uid_t uid;
 	const char *target;
 	bool force_relay;
+	bool raw_direct;
 	struct relay_params *params; /* reference is taken on success */
 };
 

@@ -107,6 +107,7 @@ struct session {
 	struct loop_timer *timer; /* claimer: relay budget, retry; or NULL */
 	unsigned dials;
 	bool force_relay;
+	bool raw_direct; /* boot flag */
 	bool is_direct; /* path of packets, once there is one */
 	bool has_path;
 	bool stopping;             /* by us; the reason stands beside it */

@@ -45,6 +45,7 @@ fill_boot(const struct session *s, struct ipc_boot_session *b)
 	b->kind = c->kind;
 	b->listener = false;
 	b->force_relay = s->force_relay;
+	b->raw_direct = s->raw_direct;
 	b->verbose = s->daemon->config->verbose;
 	b->one_stream = s->role == SESSION_CONNECT;
 	/* Ours is valid: it was generated. */

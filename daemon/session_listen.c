@@ -25,6 +25,7 @@ fill_boot(const struct endpoint *e, const struct ipc_accept *a,
 	b->kind = e->kind;
 	b->listener = true;
 	b->force_relay = e->force_relay;
+	b->raw_direct = e->raw_direct;
 	b->verbose = e->daemon->config->verbose;
 	b->own_derp = e->derp_public;
 	b->peer_derp = a->peer_derp;
@@ -103,6 +104,7 @@ session_listen_new(struct endpoint *e, const struct ipc_accept *a, uint32_t seq,
 	s->endpoint = e->id;
 	s->kind = e->kind;
 	s->force_relay = e->force_relay;
+	s->raw_direct = e->raw_direct;
 	s->peer_derp = a->peer_derp;
 	s->params = relay_params_ref(e->params);
 	session_set_state(s, SESSION_CLAIMING);

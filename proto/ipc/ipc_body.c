@@ -178,6 +178,7 @@ ipc_put_boot_session(struct buf_writer *w, const struct ipc_boot_session *b)
 	buf_put_u8(w, b->force_relay);
 	buf_put_u8(w, b->verbose);
 	buf_put_u8(w, b->one_stream);
+	buf_put_u8(w, b->raw_direct);
 	put_key(w, &b->own_derp);
 	put_key(w, &b->peer_derp);
 	put_key(w, &b->peer_quic);
@@ -203,6 +204,7 @@ ipc_get_boot_session(struct buf_reader *r, struct ipc_boot_session *ret_boot)
 	ret_boot->force_relay = get_flag(r);
 	ret_boot->verbose = get_flag(r);
 	ret_boot->one_stream = get_flag(r);
+	ret_boot->raw_direct = get_flag(r);
 	get_key(r, &ret_boot->own_derp);
 	get_key(r, &ret_boot->peer_derp);
 	get_key(r, &ret_boot->peer_quic);

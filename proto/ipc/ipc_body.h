@@ -56,6 +56,7 @@ struct ipc_boot_session {
 	bool force_relay;
 	bool verbose;           /* log debug lines */
 	bool one_stream;        /* connect --stdio */
+	bool raw_direct;        /* offer it to peers of v0.18.2 */
 	struct key32 own_derp;  /* public */
 	struct key32 peer_derp; /* public */
 	struct key32 peer_quic; /* Ed25519 public key to pin */

@@ -84,6 +84,7 @@ test_boot_session(void)
 	boot.kind = IPC_KIND_DERPTUN;
 	boot.listener = true;
 	boot.verbose = true;
+	boot.raw_direct = true;
 	fill(&boot.own_derp, sizeof(boot.own_derp));
 	fill(&boot.proof, sizeof(boot.proof));
 	boot.cert_len = IPC_MAX_CERT;
