@@ -39,6 +39,12 @@ static const ngtcp2_path fake_path = {
 	.user_data = NULL,
 };
 
+/* The most first, which nearly all paths carry; then MTU 1420 (WireGuard), 1360
+ * (IPsec), 1280 (the least of IPv6), less IPv4's headers. */
+static const uint16_t payload_probes[] = { QUIC_ENDPOINT_PAYLOAD, 1392, 1332,
+	1252 };
+#define N_PAYLOAD_PROBES (sizeof(payload_probes) / sizeof(payload_probes[0]))
+
 bool
 quic_conn_is_live(const struct quic_conn *c)
 {
@@ -96,6 +102,12 @@ fill_settings(const struct quic_conn *c, ngtcp2_settings *settings, uint64_t ts)
 	settings->max_window = p->conn_window_max;
 	settings->max_stream_window = p->stream_window_max;
 	settings->ack_thresh = 10; /* saves peers ACK work when unbatched */
+	if (c->discovers) {
+		settings->max_tx_udp_payload_size = QUIC_ENDPOINT_PAYLOAD;
+		settings->pmtud_probes = payload_probes;
+		settings->pmtud_probeslen = N_PAYLOAD_PROBES;
+		return;
+	}
 	/* The packet size is what the caller of each write says. */
 	settings->no_pmtud = 1;
 	settings->no_tx_udp_payload_size_shaping = 1;
@@ -162,6 +174,7 @@ quic_conn_new(struct quic_conn *c, const ngtcp2_pkt_hd *hd, struct mono now)
 	c->state = QUIC_CONN_HANDSHAKE;
 	c->last_received = now;
 	c->payload_cap = QUIC_ENDPOINT_MIN_PAYLOAD;
+	c->discovers = c->ep->discovers;
 	c->born_ns = c->heard_ns = quic_conn_clock(c, now);
 	c->idle_ns = (uint64_t)c->ep->p.idle_timeout_us * NS_PER_US;
 	quic_callback_fill(&cb);
@@ -332,6 +345,8 @@ quic_conn_read(
 {
 	const ngtcp2_pkt_info pi = { 0 };
 	uint64_t before = quic_callback_decrypted();
+	/* Before, the keys may be those that anybody can have. */
+	bool was_ready = c->state == QUIC_CONN_READY;
 	int r;
 
 	c->pkts_received++;
@@ -342,6 +357,8 @@ quic_conn_read(
 	if (quic_callback_decrypted() != before) {
 		c->last_received = now;
 		c->heard_ns = c->last_ns;
+		if (was_ready)
+			c->ep->n_genuine++;
 	}
 	if (r == 0)
 		return 0;

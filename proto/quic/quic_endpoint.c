@@ -486,6 +486,25 @@ quic_endpoint_output(
 	return b->n_pkts;
 }
 
+void
+quic_endpoint_expire(struct quic_endpoint *ep, struct mono now)
+{
+	for (size_t i = 0; i < ep->n_slots; i++) {
+		struct quic_slot *sl = &ep->slots[i];
+		struct quic_conn *c = sl->conn;
+
+		/* A dirty slot's own note may be old. */
+		if (c == NULL || !is_live(sl, c) ||
+		    quic_conn_expiry(c).us > now.us)
+			continue;
+		quic_conn_expire(c, now);
+		if (!is_live(sl, c))
+			continue;
+		sl->expiry_us = quic_conn_expiry(c).us;
+		sl->dirty = true; /* what is due goes out when it can */
+	}
+}
+
 struct mono
 quic_endpoint_next_deadline(const struct quic_endpoint *ep)
 {
@@ -522,6 +541,18 @@ quic_endpoint_set_payload(struct quic_endpoint *ep, size_t payload)
 		return -ERANGE;
 	ep->p.payload = payload;
 	return 0;
+}
+
+void
+quic_endpoint_set_discovery(struct quic_endpoint *ep, bool on)
+{
+	ep->discovers = on;
+}
+
+uint64_t
+quic_endpoint_genuine(const struct quic_endpoint *ep)
+{
+	return ep->n_genuine;
 }
 
 void

@@ -83,6 +83,13 @@ void quic_endpoint_input(
 size_t quic_endpoint_output(
     struct quic_endpoint *ep, struct mono now, struct quic_batch *b);
 
+/**
+ * quic_endpoint_expire(): run expired timers only, while nothing can be sent:
+ * connections still end when the peer is gone.  Events as in output().  Some
+ * deadlines stay in the past until output(): call it now and then.
+ */
+void quic_endpoint_expire(struct quic_endpoint *ep, struct mono now);
+
 /** quic_endpoint_next_deadline(): when output() is due at the latest. */
 struct mono quic_endpoint_next_deadline(const struct quic_endpoint *ep);
 
@@ -100,6 +107,18 @@ void quic_endpoint_kick(struct quic_endpoint *ep, struct mono now);
  * quic_endpoint_new() was given.
  */
 int quic_endpoint_set_payload(struct quic_endpoint *ep, size_t payload);
+
+/**
+ * quic_endpoint_set_discovery(): connections made from now on find out by
+ * themselves how large datagrams may be, up to QUIC_ENDPOINT_PAYLOAD, whatever
+ * quic_endpoint_set_payload() says: for sockets of their own that do not
+ * fragment.
+ */
+void quic_endpoint_set_discovery(struct quic_endpoint *ep, bool on);
+
+/** quic_endpoint_genuine(): datagrams so far that the peer of an established
+ * connection must have made: they decrypted with its keys. */
+uint64_t quic_endpoint_genuine(const struct quic_endpoint *ep);
 
 /**
  * quic_endpoint_stop_accepting(): a server ignores new connections from now on,

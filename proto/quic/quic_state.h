@@ -91,6 +91,7 @@ struct quic_conn {
 	uint64_t heard_ns;      /* clock at last_received */
 	uint64_t idle_ns;       /* effective idle timeout */
 	size_t payload_cap;     /* longest datagram the peer takes */
+	bool discovers;         /* ngtcp2 chooses the payload */
 
 	struct quic_stream_list streams;
 	struct quic_stream_queue ready; /* have something to send */
@@ -135,6 +136,8 @@ struct quic_endpoint {
 	size_t next_slot;        /* output() starts here, for fairness */
 	uint16_t slot_mask;      /* hides slot numbers in connection ids */
 	bool stopped;            /* accepts nothing new */
+	bool discovers;          /* new connections look for their payload */
+	uint64_t n_genuine;      /* see quic_endpoint_genuine() */
 	struct quic_chunk *spare;
 	size_t n_spare;
 	struct quic_early early[QUIC_MAX_EARLY];

@@ -180,6 +180,8 @@ payload_of(const struct quic_conn *c)
 {
 	size_t n = c->ep->p.payload;
 
+	if (c->discovers)
+		return QUIC_ENDPOINT_PAYLOAD; /* room for ngtcp2's choice */
 	return n < c->payload_cap ? n : c->payload_cap;
 }
 

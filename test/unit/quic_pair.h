@@ -70,7 +70,8 @@ struct pair {
 	int64_t delay_us, jitter_us;
 	int64_t us_per_pkt; /* bottleneck; 0 = none */
 	int64_t busy_until[2];
-	bool hole; /* everything is lost */
+	bool hole;  /* everything is lost */
+	size_t mtu; /* longer datagrams are lost; 0: none is */
 	struct pair_pkt heap[PAIR_MAX_PKTS];
 	size_t n_heap;
 	uint64_t seq;
@@ -387,6 +388,8 @@ pair_send(struct pair *p, int to, const uint8_t *data, size_t len)
 	int64_t at = p->now.us;
 	struct pair_pkt pkt = { .to = to, .len = len };
 
+	if (p->mtu > 0 && len > p->mtu)
+		return;
 	if (p->hole || pair_rand(p) % 1000 < p->loss_permille)
 		return;
 	if (p->us_per_pkt > 0) {

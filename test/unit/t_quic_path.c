@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What QUIC does for paths: finding their size, telling genuine datagrams, and
+ * dying while nothing can be sent. */
+#include "test/tap.h"
+#include "test/unit/quic_pair.h"
+
+#define LEN UINT64_C(3000000)
+
+static bool
+delivered(struct pair *p)
+{
+	return p->side[1].streams != NULL && p->side[1].streams->got == LEN;
+}
+
+static bool
+ready_twice(struct pair *p)
+{
+	return p->side[0].n_ready > 1 && p->side[1].n_ready > 1;
+}
+
+/* A pair whose current connection was made on a path that it measures. */
+static struct pair *
+discovering(size_t mtu, unsigned loss_permille)
+{
+	struct pair *p = pair_new(3);
+
+	p->side[1].no_answer = true;
+	if (pair_start(p, NULL, NULL) != 0 ||
+	    !pair_run(p, MONO_SEC, pair_both_ready))
+		OK(false, "first connection");
+	for (int i = 0; i < 2; i++)
+		quic_endpoint_set_discovery(p->side[i].ep, true);
+	p->mtu = mtu;
+	p->loss_permille = loss_permille;
+	if (quic_endpoint_connect(
+		p->side[0].ep, p->now, NULL, &p->side[0].conn) != 0 ||
+	    !pair_run(p, 5 * MONO_SEC, ready_twice))
+		OK(false, "second connection");
+	return p;
+}
+
+/* The longest datagram in use once the path was measured. */
+static size_t
+longest_on(size_t mtu, unsigned loss_permille)
+{
+	struct pair *p = discovering(mtu, loss_permille);
+	size_t longest;
+
+	(void)pair_must_open(&p->side[0], LEN / 2);
+	(void)pair_run(p, 20 * MONO_SEC, pair_all_streams_closed);
+	p->side[0].longest = 0;
+	(void)pair_must_open(&p->side[0], LEN);
+	OK(pair_run(p, 60 * MONO_SEC, delivered) && !p->side[1].streams->bad,
+	    "mtu %zu, loss %u: all bytes", mtu, loss_permille);
+	EQ_INT(p->side[0].n_closed, 0, "the connection lives");
+	longest = p->side[0].longest;
+	pair_free(p);
+	return longest;
+}
+
+static void
+test_discovery(void)
+{
+	EQ_INT(longest_on(0, 0), 1452, "a wide path");
+	EQ_INT(longest_on(1452, 0), 1452, "one that just fits");
+	EQ_INT(longest_on(1451, 0), 1392, "one octet less");
+	EQ_INT(longest_on(1300, 0), 1252, "a narrow path");
+	EQ_INT(longest_on(1200, 0), 1200, "the narrowest");
+	EQ_INT(longest_on(1400, 20), 1392, "with loss");
+}
+
+static void
+test_genuine(void)
+{
+	struct pair *p = pair_new(4);
+	struct quic_endpoint *ep;
+	uint8_t junk[1400];
+	uint64_t before;
+
+	p->side[1].no_answer = true;
+	if (pair_start(p, NULL, NULL) != 0)
+		OK(false, "start");
+	ep = p->side[1].ep;
+	pair_flush(p, 0);
+	for (int i = 0; i < 3; i++)
+		(void)pair_step(p, mono_add(p->now, 4 * MONO_MS));
+	EQ_INT(quic_endpoint_genuine(ep), 0,
+	    "the keys of Initials are everybody's");
+	(void)pair_run(p, MONO_SEC, pair_both_ready);
+	(void)pair_run(p, MONO_SEC, NULL);
+	before = quic_endpoint_genuine(ep);
+	for (int i = 0; i < 1000; i++) {
+		for (size_t k = 0; k < sizeof(junk); k++)
+			junk[k] = (uint8_t)pair_rand(p);
+		quic_endpoint_input(ep, p->now, junk, sizeof(junk));
+	}
+	EQ_INT(quic_endpoint_genuine(ep), before, "junk is not genuine");
+	(void)pair_must_open(&p->side[0], LEN);
+	(void)pair_run(p, 20 * MONO_SEC, delivered);
+	OK(quic_endpoint_genuine(ep) >= before + LEN / 1452,
+	    "what the peer sent is");
+	pair_free(p);
+}
+
+/* Nothing can be sent and nothing comes: only time passes. */
+static void
+test_blocked(bool handshake)
+{
+	const char *what = handshake ? "handshake" : "connection";
+	struct pair *p = pair_new(5);
+	struct quic_endpoint *ep;
+	struct mono begin;
+	int n = 0;
+
+	if (pair_start(p, NULL, NULL) != 0)
+		OK(false, "start");
+	ep = p->side[0].ep;
+	if (!handshake) {
+		(void)pair_run(p, MONO_SEC, pair_both_ready);
+		(void)pair_must_open(&p->side[0], LEN);
+	}
+	begin = p->now;
+	while (p->side[0].n_closed == 0 && n++ < 2000) {
+		p->now = mono_add(p->now, 100 * MONO_MS);
+		quic_endpoint_expire(ep, p->now);
+	}
+	EQ_INT(p->side[0].n_closed, 1, "%s: a blocked one ends", what);
+	EQ_INT(p->side[0].why.kind,
+	    handshake ? QUIC_CLOSE_HANDSHAKE : QUIC_CLOSE_IDLE, "%s: why",
+	    what);
+	OK(mono_diff(p->now, begin) <= 31 * MONO_SEC, "%s: in time", what);
+	pair_free(p);
+}
+
+/* Time passed while blocked, and then the path is back. */
+static void
+test_unblocked(void)
+{
+	struct pair *p = pair_new(6);
+
+	p->side[1].no_answer = true;
+	if (pair_start(p, NULL, NULL) != 0 ||
+	    !pair_run(p, MONO_SEC, pair_both_ready))
+		OK(false, "handshake");
+	(void)pair_must_open(&p->side[0], LEN);
+	for (int i = 0; i < 80; i++) {
+		p->now = mono_add(p->now, 100 * MONO_MS);
+		quic_endpoint_expire(p->side[0].ep, p->now);
+	}
+	quic_endpoint_kick(p->side[0].ep, p->now);
+	OK(pair_run(p, 5 * MONO_SEC, delivered) && !p->side[1].streams->bad,
+	    "after 8 s of blockade all bytes arrive");
+	EQ_INT(p->side[0].n_closed, 0, "on the same connection");
+	pair_free(p);
+}
+
+int
+main(void)
+{
+	if (secret_init() != 0)
+		return 99;
+	test_discovery();
+	test_genuine();
+	test_blocked(true);
+	test_blocked(false);
+	test_unblocked();
+	return tap_done();
+}
