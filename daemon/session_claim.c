@@ -228,7 +228,7 @@ session_claim_start(struct session *s)
 void
 session_claim_ready(struct session *s)
 {
-	int fds[2] = { s->stdio[0], s->stdio[1] };
+	struct worker_fds fds = { { s->stdio[0], s->stdio[1] }, s->n_stdio };
 
 	backoff_reset(&s->backoff);
 	s->claimed_since.us = 0;
@@ -238,7 +238,7 @@ session_claim_ready(struct session *s)
 	s->stream_given = true;
 	s->stdio[0] = s->stdio[1] = -1; /* transferred */
 	(void)worker_send_fds(
-	    s->worker, IPC_STDIO, worker_next_seq(s->worker), fds, s->n_stdio);
+	    s->worker, IPC_STDIO, worker_next_seq(s->worker), NULL, 0, &fds);
 }
 
 static void

@@ -488,30 +488,28 @@ post(struct worker *w, const struct buf_writer *msg, int *fds, size_t n_fds)
 }
 
 int
-worker_send(struct worker *w, enum ipc_type type, uint32_t seq,
-    const void *body, size_t len, int fd)
+worker_send_fds(struct worker *w, enum ipc_type type, uint32_t seq,
+    const void *body, size_t len, struct worker_fds *fds)
 {
-	uint8_t msg[IPC_HEADER_LEN + 512];
+	uint8_t msg[IPC_HEADER_LEN + WORKER_MAX_SENT];
 	struct buf_writer bw = buf_writer(msg, sizeof(msg));
 	int r;
 
 	ipc_begin(&bw, type, w->p.id, seq);
 	if (len > 0)
 		buf_put_bytes(&bw, body, len);
-	r = post(w, &bw, &fd, fd >= 0 ? 1 : 0);
-	secret_wipe(msg, sizeof(msg));
+	r = post(w, &bw, fds->fd, fds->n);
+	secret_wipe(msg, bw.len);
 	return r;
 }
 
 int
-worker_send_fds(
-    struct worker *w, enum ipc_type type, uint32_t seq, int *fds, size_t n_fds)
+worker_send(struct worker *w, enum ipc_type type, uint32_t seq,
+    const void *body, size_t len, int fd)
 {
-	uint8_t msg[IPC_HEADER_LEN];
-	struct buf_writer bw = buf_writer(msg, sizeof(msg));
+	struct worker_fds fds = { { fd }, fd >= 0 ? 1 : 0 };
 
-	ipc_begin(&bw, type, w->p.id, seq);
-	return post(w, &bw, fds, n_fds);
+	return worker_send_fds(w, type, seq, body, len, &fds);
 }
 
 void

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "daemon/worker_spawn.h"
+#include "lib/fd.h"
 #include "lib/loop.h"
 #include "lib/secret.h"
 #include "proto/ipc/ipc.h"
@@ -27,6 +28,15 @@ struct worker_pool;
 #define WORKER_MAX_PACKETS ((size_t)1024 * 1024)
 /* Workers at the same time: sessions and their gates. */
 #define WORKER_MAX 320
+
+/* Largest body of worker_send(); boot messages are larger. */
+#define WORKER_MAX_SENT 2048
+
+/* Descriptors that go with a message. */
+struct worker_fds {
+	int fd[FD_MAX_PASSED];
+	size_t n;
+};
 
 struct worker_params {
 	enum ipc_role role;
@@ -85,9 +95,9 @@ int worker_new(struct worker_pool *pool, const struct worker_params *p,
  */
 int worker_send(struct worker *w, enum ipc_type type, uint32_t seq,
     const void *body, size_t len, int fd);
-/** worker_send_fds(): a message without body; as worker_send(). */
-int worker_send_fds(
-    struct worker *w, enum ipc_type type, uint32_t seq, int *fds, size_t n_fds);
+/** worker_send_fds(): worker_send() with several descriptors. */
+int worker_send_fds(struct worker *w, enum ipc_type type, uint32_t seq,
+    const void *body, size_t len, struct worker_fds *fds);
 /** worker_next_seq(): number for a request of ours. */
 uint32_t worker_next_seq(struct worker *w);
 
