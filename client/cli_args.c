@@ -222,6 +222,12 @@ take_option(
 	}
 	v->flag = true;
 	v->text = text;
+	if (args->options[which].type == CLI_STRINGS) {
+		if (v->n_texts == CLI_MAX_TEXTS)
+			return refuse(e, "more than %d times: --%s",
+			    CLI_MAX_TEXTS, args->options[which].name);
+		v->texts[v->n_texts++] = text;
+	}
 	if (args->options[which].type == CLI_INT)
 		return parse_int(text, &v->number, e);
 	if (args->options[which].type == CLI_BOOL && has_text)
@@ -307,6 +313,21 @@ cli_args_text(const struct cli_args *args, const char *name)
 	const struct cli_value *v = value(args, name, CLI_STRING);
 
 	return v->is_given ? v->text : "";
+}
+
+bool
+cli_args_is_given(const struct cli_args *args, const char *name)
+{
+	return value(args, name, CLI_STRING)->is_given;
+}
+
+const char *const *
+cli_args_texts(const struct cli_args *args, const char *name, size_t *ret_n)
+{
+	const struct cli_value *v = value(args, name, CLI_STRINGS);
+
+	*ret_n = v->n_texts;
+	return v->texts;
 }
 
 bool

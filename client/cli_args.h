@@ -15,10 +15,13 @@
 #define CLI_MAX_OPTIONS 16
 /* `open <token> [bindaddr]` and `stop session ID` have most. */
 #define CLI_MAX_POSITIONALS 2
+/* Values of one option that may be repeated: `netcheck --stun`. */
+#define CLI_MAX_TEXTS 8
 /* A message quotes at most one word of the user's. */
 #define CLI_MAX_ERROR 512
 
-enum cli_type { CLI_BOOL, CLI_STRING, CLI_INT };
+/* CLI_STRINGS: every one counts, not only the last. */
+enum cli_type { CLI_BOOL, CLI_STRING, CLI_INT, CLI_STRINGS };
 
 /* One option; a name of NULL ends a table. */
 struct cli_option {
@@ -53,9 +56,11 @@ struct cli_command {
 
 struct cli_value {
 	bool is_given;
-	bool flag;        /* CLI_BOOL */
-	int64_t number;   /* CLI_INT */
-	const char *text; /* CLI_STRING; points into argv */
+	bool flag;                        /* CLI_BOOL */
+	int64_t number;                   /* CLI_INT */
+	const char *text;                 /* CLI_STRING; points into argv */
+	const char *texts[CLI_MAX_TEXTS]; /* CLI_STRINGS; likewise */
+	size_t n_texts;
 };
 
 /* What a command was given.  Borrows from argv and the option table. */
@@ -116,6 +121,11 @@ enum cli_outcome cli_args_help_word(const char *word);
 /* What was given; the name must be in the table of the command. */
 /** cli_args_text(): "" when not given; an empty value counts as not given. */
 const char *cli_args_text(const struct cli_args *args, const char *name);
+/** cli_args_is_given(): tells an empty CLI_STRING from none. */
+bool cli_args_is_given(const struct cli_args *args, const char *name);
+/** cli_args_texts(): in the order of the line.  Returns @ret_n of them. */
+const char *const *cli_args_texts(
+    const struct cli_args *args, const char *name, size_t *ret_n);
 bool cli_args_flag(const struct cli_args *args, const char *name);
 int64_t cli_args_number(const struct cli_args *args, const char *name);
 /** cli_args_positional(): "" beyond what was given. */

@@ -2,6 +2,7 @@
 #include "client/cli_relay.h"
 #include "client/cmd_claim.h"
 #include "client/cmd_listen.h"
+#include "client/cmd_netcheck.h"
 #include "client/cmd_version.h"
 
 static const struct cli_option share_options[] = {
@@ -44,7 +45,19 @@ static const char *const open_examples[] = {
 	NULL,
 };
 
+static const char *const netcheck_examples[] = {
+	"derphole netcheck",
+	"derphole netcheck --json --timeout 2s",
+	NULL,
+};
+
 static const struct cli_command commands[] = {
+	{ .name = "netcheck",
+	    .about = "Check how well this network suits direct UDP.",
+	    .usage = "[--json] [--timeout DURATION] [--stun HOST:PORT]...",
+	    .options = cmd_netcheck_options,
+	    .examples = netcheck_examples,
+	    .run = cmd_netcheck },
 	{ .name = "open",
 	    .about = "Open a shared service locally until Ctrl-C.",
 	    .usage = "[--force-relay] [--parallel N|auto]",

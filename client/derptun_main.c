@@ -3,6 +3,7 @@
 #include "client/cli_token.h"
 #include "client/cmd_claim.h"
 #include "client/cmd_listen.h"
+#include "client/cmd_netcheck.h"
 #include "client/cmd_token.h"
 #include "client/cmd_version.h"
 
@@ -93,6 +94,12 @@ static const char *const connect_examples[] = {
 
 #define SOURCE "(--token TOKEN|--token-file PATH|--token-stdin)"
 
+static const char *const netcheck_examples[] = {
+	"derptun netcheck",
+	"derptun netcheck --json --timeout 2s",
+	NULL,
+};
+
 static const struct cli_command commands[] = {
 	{ .name = "connect",
 	    .about = "Connect one tunnel stream over stdin/stdout.",
@@ -100,6 +107,12 @@ static const struct cli_command commands[] = {
 	    .options = connect_options,
 	    .examples = connect_examples,
 	    .run = cmd_claim_connect },
+	{ .name = "netcheck",
+	    .about = "Check how well this network suits direct UDP.",
+	    .usage = "[--json] [--timeout DURATION] [--stun HOST:PORT]...",
+	    .options = cmd_netcheck_options,
+	    .examples = netcheck_examples,
+	    .run = cmd_netcheck },
 	{ .name = "open",
 	    .about = "Open a local TCP listener using a client token.",
 	    .usage = SOURCE " [--listen HOST:PORT] [--force-relay]",

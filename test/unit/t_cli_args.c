@@ -5,12 +5,13 @@
 #include "client/cli_args.h"
 #include "test/tap.h"
 
-#define MAX_WORDS 16
+#define MAX_WORDS 24
 
 static const struct cli_option options[] = {
 	{ "force-relay", '\0', CLI_BOOL, "" },
 	{ "parallel", 'P', CLI_STRING, "" },
 	{ "days", '\0', CLI_INT, "" },
+	{ "stun", '\0', CLI_STRINGS, "" },
 	{ .name = NULL },
 };
 
@@ -117,6 +118,16 @@ static const struct parse_row parse_rows[] = {
 	{ &bare_cmd, "--days 9223372036854775807", CLI_OK, "" },
 	{ &bare_cmd, "--days 9223372036854775808", CLI_USAGE,
 	    NOT_INT("9223372036854775808", "value out of range") },
+	{ &bare_cmd, "-stun a -stun=b --stun c --stun d --stun 5 --stun 6",
+	    CLI_OK, "" },
+	{ &bare_cmd,
+	    "--stun 1 --stun 2 --stun 3 --stun 4 --stun 5 --stun 6 --stun 7 "
+	    "--stun 8",
+	    CLI_OK, "" },
+	{ &bare_cmd,
+	    "--stun 1 --stun 2 --stun 3 --stun 4 --stun 5 --stun 6 --stun 7 "
+	    "--stun 8 --stun 9",
+	    CLI_USAGE, "more than 8 times: --stun" },
 	{ &share_cmd, "-h", CLI_HELP, "" },
 	{ &share_cmd, "a b --nope --help", CLI_HELP, "" },
 	{ &share_cmd, "-- -h", CLI_HELP, "" },
@@ -158,7 +169,9 @@ parse(struct cli_args *args, struct line *l, const struct cli_command *cmd,
 static void
 test_values(void)
 {
+	const char *const *texts;
 	struct cli_args args;
+	size_t n;
 	struct line l;
 
 	parse(&args, &l, &open_cmd, "tok");
@@ -182,6 +195,19 @@ test_values(void)
 	parse(&args, &l, &open_cmd, "--force-relay false tok");
 	OK(cli_args_flag(&args, "force-relay"), "bools take no next word");
 	EQ_STR(cli_args_positional(&args, 0), "false", "it is a positional");
+
+	OK(cli_args_is_given(&args, "parallel") == false, "not given");
+	parse(&args, &l, &open_cmd, "tok --parallel=");
+	OK(cli_args_is_given(&args, "parallel"), "empty is given");
+
+	parse(&args, &l, &bare_cmd, "--stun=a --days 1 --stun b");
+	texts = cli_args_texts(&args, "stun", &n);
+	EQ_INT(n, 2, "both count");
+	EQ_STR(texts[0], "a", "the first");
+	EQ_STR(texts[1], "b", "the second");
+	parse(&args, &l, &bare_cmd, "");
+	(void)cli_args_texts(&args, "stun", &n);
+	EQ_INT(n, 0, "none");
 
 	parse(&args, &l, &bare_cmd, "--days -9");
 	EQ_INT(cli_args_number(&args, "days"), -9, "a negative number");
