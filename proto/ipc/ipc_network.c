@@ -169,7 +169,7 @@ get_reason(struct buf_reader *r, char *ret_reason, size_t room)
 			buf_reader_fail(r, -DT_ERR_SYNTAX);
 }
 
-/* The relay has no address, every other path has one. */
+/* Direct paths have an address, the relay and no path at all have none. */
 static struct ipc_path
 get_path(struct buf_reader *r)
 {
@@ -179,8 +179,7 @@ get_path(struct buf_reader *r)
 	p.kind = get_upto(r, PATH_KIND_RAW);
 	p.peer = ipc_get_addr(r);
 	get_reason(r, p.reason, sizeof(p.reason));
-	if (p.kind < PATH_KIND_RELAY ||
-	    (p.kind == PATH_KIND_RELAY) != (p.peer.family == 0))
+	if ((p.kind <= PATH_KIND_RELAY) != (p.peer.family == 0))
 		buf_reader_fail(r, -DT_ERR_SYNTAX);
 	return p;
 }
@@ -196,7 +195,7 @@ ipc_get_path(struct buf_reader *r, struct ipc_path *ret_path)
 {
 	struct ipc_path p = get_path(r);
 
-	if (end(r) != 0)
+	if (end(r) != 0 || p.kind == 0)
 		return -DT_ERR_IPC;
 	*ret_path = p;
 	return 0;

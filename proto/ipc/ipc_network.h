@@ -71,9 +71,9 @@ struct ipc_candidate {
 	int32_t error;   /* last send error, -errno, or 0 */
 };
 struct ipc_explanation {
-	struct ipc_path path;
-	uint32_t path_ms;  /* on it for so long */
-	uint32_t switches; /* changes of path since birth */
+	struct ipc_path path; /* kind 0: none yet */
+	uint32_t path_ms;     /* on it for so long */
+	uint32_t switches;    /* changes of path since birth */
 	bool peer_is_native;
 	bool forced_relay;
 	uint8_t raw;        /* 0 not tried, 1 running, 2 agreed, 3 refused by

@@ -217,6 +217,11 @@ test_explanation(void)
 	msg[last + 1] = 2;
 	r = buf_reader(msg + IPC_HEADER_LEN, w.len - IPC_HEADER_LEN);
 	EQ_INT(ipc_get_explanation(&r, &e2), -DT_ERR_IPC, "no flag");
+	memset(&e.path, 0, sizeof(e.path));
+	w = buf_writer(msg, sizeof(msg));
+	ipc_put_explanation(&w, &e);
+	r = buf_reader(msg, w.len);
+	EQ_INT(ipc_get_explanation(&r, &e2), 0, "no path yet");
 	e.raw = 7;
 	w = buf_writer(msg, sizeof(msg));
 	ipc_put_explanation(&w, &e);
