@@ -150,15 +150,15 @@ def _box(name, forward=True):
     return ns
 
 
-def _lan(box, dev, host, address, router):
-    """A host's cable to its box.  Gives up no second address."""
-    w.link(box, dev, host, 'eth0')
+def _lan(box, dev, host, address, router, cable=w.link):
+    """A host's cable to its box."""
+    cable(host, 'eth0', box, dev)
     box.ip(f'addr add {router}/24 dev {dev}')
     host.ip(f'addr add {address}/24 dev eth0')
     host.default_route(router, 'eth0')
 
 
-def _behind(world, name, kind, n):
+def _behind(world, name, kind, n, cable):
     """One home box on the public segment."""
     wan = f'203.0.113.{10 * n}'
     box = _box(f'{name}-box')
@@ -168,7 +168,7 @@ def _behind(world, name, kind, n):
         others = [_narrow(world, name, box, wan, n)]
     else:
         world.plug(box, 'wan', wan)
-    _lan(box, 'lan0', host, f'192.168.1.{10 * n}', '192.168.1.1')
+    _lan(box, 'lan0', host, f'192.168.1.{10 * n}', '192.168.1.1', cable)
     box.nft(_rules(kind, wan))
     return Home(host, [box], others)
 
@@ -193,7 +193,7 @@ def _narrow(world, name, box, wan, n):
     return isp
 
 
-def _cgnat(world, name, n):
+def _cgnat(world, name, n, cable):
     carrier, box = _box(f'{name}-cgn'), _box(f'{name}-box')
     host = w.Netns(name)
     wan = f'203.0.113.{10 * n}'
@@ -202,22 +202,23 @@ def _cgnat(world, name, n):
     carrier.ip(f'addr add 100.64.{n}.1/24 dev lan0')
     box.ip(f'addr add 100.64.{n}.2/24 dev wan')
     box.default_route(f'100.64.{n}.1', 'wan')
-    _lan(box, 'lan0', host, f'192.168.1.{10 * n}', '192.168.1.1')
+    _lan(box, 'lan0', host, f'192.168.1.{10 * n}', '192.168.1.1', cable)
     carrier.nft(_rules('carrier', wan))
     box.nft(_rules('port', f'100.64.{n}.2'))
     return Home(host, [box, carrier])
 
 
-def home(world, kind, name, n):
-    """Home number n (1 or 2) of a kind, its host's namespace called name."""
+def home(world, kind, name, n, cable=w.link):
+    """Home number n (1 or 2) of a kind, its host's namespace called name; cable
+    is the host's to what is next."""
     v4, v6 = f'203.0.113.{10 * n}', f'2001:db8:113::{10 * n}'
     world.forget_neighbours()
     if kind in ('open', 'dual', 'v6only'):
         return Home(world.public(name, v4 if kind != 'v6only' else None,
-                                 v6 if kind != 'open' else None))
+                                 v6 if kind != 'open' else None, cable))
     if kind == 'cgnat':
-        return _cgnat(world, name, n)
-    return _behind(world, name, kind, n)
+        return _cgnat(world, name, n, cable)
+    return _behind(world, name, kind, n, cable)
 
 
 def _shared(world, kind):

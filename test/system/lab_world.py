@@ -234,10 +234,10 @@ class World:
         self._derper = derper
         self.relay = self.start_relay(relay)
 
-    def public(self, name, v4=None, v6=None):
+    def public(self, name, v4=None, v6=None, cable=link):
         """A host right on the public segment."""
         ns = Netns(name, v4=v4 is not None, v6=v6 is not None)
-        self.plug(ns, 'eth0', v4, v6)
+        self.plug(ns, 'eth0', v4, v6, cable)
         self._hosts.append(ns)
         return ns
 
@@ -247,10 +247,10 @@ class World:
         for h in self._hosts:
             h.ip('neigh flush all')
 
-    def plug(self, ns, dev, v4=None, v6=None, mtu=1500):
+    def plug(self, ns, dev, v4=None, v6=None, cable=link):
         """A cable from a namespace to the public segment."""
         port = f'p-{ns.name}'[:15]
-        link(ns, dev, self.core, port, mtu)
+        cable(ns, dev, self.core, port)
         self.core.ip(f'link set {port} master pub')
         ns.port = (self.core.name, port)
         if v4:
