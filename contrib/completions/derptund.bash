@@ -10,14 +10,15 @@ _derptund_words() {
 	case $1:$2 in
 	derphole:share) echo "${net} --print-token-only ${common}" ;;
 	derphole:open) echo "${net} --parallel ${common}" ;;
-	derphole:) echo "open share version help ${common}" ;;
+	derphole:netcheck | derptun:netcheck) echo "--timeout --stun ${common}" ;;
+	derphole:) echo "netcheck open share version help ${common}" ;;
 	derptun:token) echo "server client" ;;
 	derptun:server) echo "--days --expires ${common}" ;;
 	derptun:client) echo "${source} --days --expires ${common}" ;;
 	derptun:serve) echo "${source} ${net} --tcp ${common}" ;;
 	derptun:open) echo "${source} ${net} --listen ${common}" ;;
 	derptun:connect) echo "${source} ${net} --stdio ${common}" ;;
-	derptun:) echo "connect open serve token version ${common}" ;;
+	derptun:) echo "connect netcheck open serve token version ${common}" ;;
 	derptunctl:list) echo "sessions endpoints --socket ${common}" ;;
 	derptunctl:stop) echo "session endpoint daemon --socket ${common}" ;;
 	derptunctl:) echo "events list methods show status stop version help ${common}" ;;

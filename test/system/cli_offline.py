@@ -25,6 +25,7 @@ ONE_AT_MOST = (
     "at most one of --token, --token-file, or --token-stdin may be set"
 )
 ONE_LEVEL = "only one of --verbose, --quiet, or --silent may be set"
+BAD_TIMEOUT = "timeout must be a positive duration"
 
 # Command line, exit code, first line on stderr, is help shown after it?
 USAGE = [
@@ -51,6 +52,29 @@ USAGE = [
     ("derphole open t -P 17", 2, "parallel must be 1-16 or auto", True),
     ("derphole open t -P x", 2, "parallel must be 1-16 or auto", True),
     ("derphole open t -P4", 2, "unknown flag: --P4", True),
+    ("derphole netcheck -h", 0, None, True),
+    ("derphole help netcheck", 0, None, True),
+    ("derphole netcheck x", 2, None, True),
+    ("derphole netcheck --nope", 2, "unknown flag: --nope", True),
+    ("derphole netcheck --json --timeout nope", 2, BAD_TIMEOUT, True),
+    ("derphole netcheck --timeout=", 2, BAD_TIMEOUT, True),
+    ("derphole netcheck --timeout", 2, BAD_TIMEOUT, True),
+    ("derphole netcheck --timeout 0s", 2, BAD_TIMEOUT, True),
+    ("derphole netcheck --timeout=-5s", 2, BAD_TIMEOUT, True),
+    ("derphole netcheck --timeout 5", 2, BAD_TIMEOUT, True),
+    (
+        "derphole netcheck --stun [::1]:3478",
+        2,
+        'invalid STUN server "[::1]:3478": use HOST:PORT',
+        True,
+    ),
+    (
+        "derphole netcheck" + " --stun a:1" * 9,
+        2,
+        "more than 8 times: --stun",
+        True,
+    ),
+    ("derptun netcheck --timeout nope", 2, BAD_TIMEOUT, True),
     ("derptun", 0, None, True),
     ("derptun help", 0, None, True),
     ("derptun help serve", 2, "unknown command: help", False),
