@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How many bytes a receiver lets pile up in front of a slow output.  A flow A
+ * sender of v0.18.2 gives up 5 s after it handed its last byte to QUIC, so what
+ * is under way must be written within less; and memory stays flat.  Pure.
+ *
+ * The caller returns stream credit only while
+ *	received - written < transfer_window_limit()
+ * and gives QUIC windows of TRANSFER_WINDOW_FIRST at the start.
+ */
+#ifndef PROTO_TRANSFER_TRANSFER_WINDOW_H
+#define PROTO_TRANSFER_TRANSFER_WINDOW_H
+
+#include <stdint.h>
+
+#include "lib/mono.h"
+
+/* Unasked credit: 2 s of an output of 1 MB/s. */
+#define TRANSFER_WINDOW_FIRST ((int64_t)2 << 20)
+#define TRANSFER_WINDOW_MIN ((int64_t)64 << 10)
+/* 1.3 Gb/s at 200 ms. */
+#define TRANSFER_WINDOW_MAX ((int64_t)32 << 20)
+/* Backlog in time: less than the 5 s by a margin for the network. */
+#define TRANSFER_WINDOW_US (2 * MONO_SEC)
+
+/* Owner: the embedding struct.  Invariant: written <= received. */
+struct transfer_window {
+	int64_t received;
+	int64_t written;
+	int64_t limit;
+	struct mono busy_since; /* NEVER while nothing waits for the output */
+	int64_t busy_us;        /* of the present sample */
+	int64_t busy_bytes;     /* written in it */
+};
+
+void transfer_window_init(struct transfer_window *w);
+/** transfer_window_received(): @n more bytes wait for the output. */
+void transfer_window_received(
+    struct transfer_window *w, int64_t n, struct mono now);
+/** transfer_window_written(): @n of them were taken by it. */
+void transfer_window_written(
+    struct transfer_window *w, int64_t n, struct mono now);
+/** transfer_window_limit(): bytes that may wait. */
+int64_t transfer_window_limit(const struct transfer_window *w);
+
+#endif
