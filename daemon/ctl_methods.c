@@ -148,6 +148,19 @@ do_session_show(struct ctl_request *q)
 }
 
 static void
+do_session_why(struct ctl_request *q)
+{
+	struct session *s = session_param(q);
+	struct ctl_call call = { q->conn, NULL };
+
+	if (s == NULL)
+		return;
+	call.id = json_incref(q->id);
+	q->late = true;
+	session_net_why(s, &call);
+}
+
+static void
 do_session_subscribe(struct ctl_request *q)
 {
 	if (json_object_get(q->params, "session") != NULL &&
@@ -446,6 +459,7 @@ ctl_methods_run(struct ctl_request *q, enum rpc_method method)
 		[RPC_ENDPOINT_LIST] = do_endpoint_list,
 		[RPC_SESSION_LIST] = do_session_list,
 		[RPC_SESSION_SHOW] = do_session_show,
+		[RPC_SESSION_WHY] = do_session_why,
 		[RPC_SESSION_SUBSCRIBE] = do_session_subscribe,
 		[RPC_SESSION_STOP] = do_session_stop,
 		[RPC_ENDPOINT_STOP] = do_endpoint_stop,

@@ -19,6 +19,7 @@
 
 #include "daemon/ctl.h"
 #include "daemon/endpoint.h"
+#include "daemon/netif.h"
 #include "daemon/notify.h"
 #include "daemon/relay_link.h"
 #include "daemon/relay_map.h"
@@ -209,6 +210,17 @@ daemon_stop(struct daemon *d, const char *why)
 }
 
 static void
+on_network(void *arg, struct mono now)
+{
+	struct daemon *d = arg;
+	struct session *s;
+
+	(void)now;
+	LIST_FOREACH(s, &d->sessions, entry)
+		session_net_changed(s, true);
+}
+
+static void
 on_signal(void *arg, int signo, struct mono now)
 {
 	(void)now;
@@ -243,10 +255,11 @@ daemon_init(struct daemon *d, const struct daemon_config *config)
 	d->workers = worker_pool_new(d->loop, &config->programs);
 	d->relays = relay_pool_new(d->loop);
 	d->maps = relay_map_source_new(d->loop, config->cache_dir);
+	d->netif = netif_new(d->loop, on_network, d);
 	d->end_timer = loop_timer_new(d->loop, on_end_timer, d);
 	d->ctl = ctl_new(d, config->listen_fd);
 	ok = d->workers != NULL && d->relays != NULL && d->maps != NULL &&
-	     d->end_timer != NULL && d->ctl != NULL;
+	     d->netif != NULL && d->end_timer != NULL && d->ctl != NULL;
 	for (size_t i = 0; i < 2; i++) {
 		d->signals[i] =
 		    loop_signal_new(d->loop, stop_signals[i], on_signal, d);
@@ -280,6 +293,7 @@ daemon_fini(struct daemon *d)
 	relay_pool_free(d->relays);
 	worker_pool_free(d->workers);
 	relay_map_source_free(d->maps);
+	netif_free(d->netif);
 	relay_params_forget_system();
 	for (size_t i = 0; i < 2; i++)
 		loop_signal_free(d->signals[i]);

@@ -13,6 +13,7 @@
 
 struct ctl;
 struct endpoint;
+struct netif;
 struct relay_map_source;
 struct relay_pool;
 struct session;
@@ -48,6 +49,7 @@ struct daemon {
 	struct worker_pool *workers;
 	struct relay_pool *relays;
 	struct relay_map_source *maps;
+	struct netif *netif;
 	struct loop_timer
 	    *end_timer; /* idle exit, then the limit of stopping */
 	struct loop_signal *signals[2];

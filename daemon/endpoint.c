@@ -23,6 +23,7 @@
 #include "daemon/event.h"
 #include "daemon/relay_map.h"
 #include "daemon/session.h"
+#include "daemon/stun_servers.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "proto/rpc/rpc.h"
@@ -105,6 +106,7 @@ endpoint_free(struct endpoint *e)
 {
 	loop_timer_free(e->gate_timer);
 	loop_timer_free(e->expiry);
+	stun_servers_free(e->stun);
 	relay_params_unref(e->params);
 	ctl_forget(&e->call);
 	secret_wipe(e, sizeof(*e));
@@ -162,6 +164,17 @@ endpoint_open(struct endpoint *e, const struct relay_target *targets, size_t n)
 		loop_timer_in(e->expiry, ENDPOINT_EXPIRY_US);
 }
 
+static void
+on_servers(void *arg)
+{
+	struct endpoint *e = arg;
+	struct session *s =
+	    e->session != 0 ? session_find(e->daemon, e->session) : NULL;
+
+	if (s != NULL)
+		session_net_changed(s, false);
+}
+
 struct endpoint *
 endpoint_new(
     struct daemon *d, const struct endpoint_request *q, enum ipc_kind kind)
@@ -176,7 +189,8 @@ endpoint_new(
 	e->watch.arg = e;
 	e->expiry = loop_timer_new(d->loop, on_expiry, e);
 	e->gate_timer = endpoint_gate_timer(e);
-	if (e->expiry == NULL || e->gate_timer == NULL) {
+	e->stun = stun_servers_new(d->loop, on_servers, e);
+	if (e->expiry == NULL || e->gate_timer == NULL || e->stun == NULL) {
 		endpoint_free(e);
 		return NULL;
 	}

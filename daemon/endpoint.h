@@ -21,6 +21,7 @@
 struct daemon;
 struct relay_map_query;
 struct session;
+struct stun_servers;
 
 /* "HOST:PORT" for display. */
 #define ENDPOINT_MAX_TARGET 280
@@ -68,6 +69,7 @@ struct endpoint {
 	struct token_route route;
 	/* Parts. */
 	struct relay_map_query *query;
+	struct stun_servers *stun; /* for its sessions */
 	struct relay_link *link;
 	struct relay_watch watch;
 	struct worker *gate;

@@ -7,6 +7,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/relay_map.h"
+#include "daemon/stun_servers.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "proto/token/token_session.h"
@@ -66,6 +67,9 @@ on_map(void *arg, int r, const struct derp_map *map, int64_t region,
 		    "no bootstrap DERP node available");
 		return;
 	}
+	if (!e->force_relay)
+		stun_servers_from_map(e->stun, map, in,
+		    relay_map_nearest(e->daemon->maps, e->params));
 	if (e->kind == IPC_KIND_SHARE)
 		r = mint_share(e, (uint16_t)in);
 	if (r < 0)
@@ -89,6 +93,8 @@ open_route(struct endpoint *e)
 	struct relay_target target;
 
 	relay_target_from_route(&target, &e->route, e->params->pin);
+	if (!e->force_relay)
+		stun_servers_from_route(e->stun, &e->route);
 	endpoint_open(e, &target, 1);
 }
 

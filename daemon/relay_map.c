@@ -119,21 +119,30 @@ on_measured(void *arg, int64_t region)
 	    region > 0 ? "" : "the DERP map has no usable region");
 }
 
+int64_t
+relay_map_nearest(
+    const struct relay_map_source *s, const struct relay_params *params)
+{
+	if (!is_fresh(s, s->measured_at) ||
+	    !secret_equal(
+		&s->measured_for, &params->digest, sizeof(s->measured_for)))
+		return 0;
+	return s->measured;
+}
+
 /* The map is found. */
 static void
 go_on(struct relay_map_query *q)
 {
 	struct relay_map_source *s = q->source;
+	int64_t nearest = relay_map_nearest(s, q->params);
 
 	if (!q->measure) {
 		finish(q, 0, 0, "");
 		return;
 	}
-	if (is_fresh(s, s->measured_at) &&
-	    secret_equal(&s->measured_for, &q->params->digest,
-		sizeof(s->measured_for)) &&
-	    derp_map_region(q->map, s->measured) != NULL) {
-		finish(q, 0, s->measured, "");
+	if (derp_map_region(q->map, nearest) != NULL) {
+		finish(q, 0, nearest, "");
 		return;
 	}
 	q->latency = latency_new(s->loop, q->map, on_measured, q);

@@ -25,6 +25,11 @@ struct relay_map_source *relay_map_source_new(
     struct loop *loop, const char *cache_dir);
 void relay_map_source_free(struct relay_map_source *s);
 
+/** relay_map_nearest(): the region measured last for @params, 0 when that is
+ * long ago or never was. */
+int64_t relay_map_nearest(
+    const struct relay_map_source *s, const struct relay_params *params);
+
 /**
  * relay_map_query_new(): find the map for @params (referenced meanwhile).
  * @measure: also choose the region for a public token.

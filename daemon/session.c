@@ -101,7 +101,6 @@ on_describe_timer(void *arg, struct mono now)
 void
 session_described(struct session *s, const struct ipc_description *d)
 {
-	s->is_direct = d->path == 2;
 	answer_describe(s, d);
 }
 
@@ -136,7 +135,9 @@ session_new(struct daemon *d, enum session_role role, uint32_t owner, uid_t uid)
 	s->uid = uid;
 	s->listen_fd = s->stdio[0] = s->stdio[1] = -1;
 	s->describe_timer = loop_timer_new(d->loop, on_describe_timer, s);
-	if (s->describe_timer == NULL) {
+	if (session_net_init(s) < 0 || s->describe_timer == NULL) {
+		session_net_fini(s);
+		loop_timer_free(s->describe_timer);
 		free(s);
 		return NULL;
 	}
@@ -165,6 +166,7 @@ detach(struct session *s)
 	s->query = NULL;
 	worker_abandon(s->worker);
 	s->worker = NULL;
+	session_net_stop(s);
 	session_leave_link(s);
 	signer_free(s->signer);
 	s->signer = NULL;
@@ -225,6 +227,7 @@ session_stop(struct session *s, int code, const char *text)
 void
 session_free(struct session *s)
 {
+	session_net_fini(s);
 	loop_timer_free(s->describe_timer);
 	for (size_t i = 0; i < s->n_describe; i++)
 		ctl_forget(&s->describe[i]);
@@ -239,6 +242,7 @@ session_status(const struct session *s)
 	char peer[SECRET_FINGERPRINT_LEN];
 	struct relay_link_info info;
 	const char *path = "none";
+	char address[ADDR_MAX_TEXT];
 	json_t *o;
 
 	secret_fingerprint(peer, &s->peer_derp);
@@ -252,6 +256,11 @@ session_status(const struct session *s)
 	    (json_int_t)(mono_diff(loop_now(s->daemon->loop), s->since) /
 			 MONO_MS),
 	    "force_relay", (int)s->force_relay);
+	if (o != NULL && s->has_path && s->is_direct &&
+	    s->net.path.peer.family != 0) {
+		addr_format(&s->net.path.peer, address);
+		(void)json_object_set_new(o, "address", json_string(address));
+	}
 	if (o != NULL && s->endpoint != 0)
 		(void)json_object_set_new(
 		    o, "endpoint", json_integer(s->endpoint));

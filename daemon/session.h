@@ -14,6 +14,7 @@
 #include "daemon/backoff.h"
 #include "daemon/ctl.h"
 #include "daemon/relay_link.h"
+#include "daemon/session_net.h"
 #include "daemon/worker.h"
 #include "lib/queue.h"
 #include "lib/ratelimit.h"
@@ -108,7 +109,7 @@ struct session {
 	unsigned dials;
 	bool force_relay;
 	bool raw_direct; /* boot flag */
-	bool is_direct; /* path of packets, once there is one */
+	bool is_direct;  /* path of packets, once there is one */
 	bool has_path;
 	bool stopping;             /* by us; the reason stands beside it */
 	bool was_ready;            /* in any attempt */
@@ -116,6 +117,7 @@ struct session {
 	bool stream_given;         /* connect: STDIO was sent */
 	bool said_ready;           /* this worker */
 	struct ratelimit statuses; /* of this worker */
+	struct session_net net;
 	/* session.show */
 	struct ctl_call describe[SESSION_MAX_DESCRIBE];
 	size_t n_describe;

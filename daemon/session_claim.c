@@ -29,6 +29,7 @@
 #include "daemon/event.h"
 #include "daemon/relay_map.h"
 #include "daemon/session_worker.h"
+#include "daemon/stun_servers.h"
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "lib/log.h"
@@ -161,10 +162,15 @@ on_map(void *arg, int r, const struct derp_map *map, int64_t region,
 	struct relay_target targets[RELAY_TARGET_MAX];
 	size_t n = 0;
 
+	struct stun_servers *servers = session_net_servers(s);
+
 	s->query = NULL;
 	if (r == 0)
 		n = relay_target_from_map(
 		    targets, map, s->claim.region, s->params->pin, &region);
+	if (n > 0 && servers != NULL && !s->force_relay)
+		stun_servers_from_map(servers, map, region,
+		    relay_map_nearest(s->daemon->maps, s->params));
 	if (n > 0)
 		connect_relay(s, targets, n);
 	else
@@ -175,6 +181,7 @@ on_map(void *arg, int r, const struct derp_map *map, int64_t region,
 static void
 start_attempt(struct session *s)
 {
+	struct stun_servers *servers = session_net_servers(s);
 	struct relay_target target;
 	struct key32 own_public;
 
@@ -184,6 +191,8 @@ start_attempt(struct session *s)
 	if (s->claim.has_route) {
 		relay_target_from_route(
 		    &target, &s->claim.route, s->params->pin);
+		if (servers != NULL && !s->force_relay)
+			stun_servers_from_route(servers, &s->claim.route);
 		connect_relay(s, &target, 1);
 		return;
 	}

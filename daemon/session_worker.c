@@ -66,17 +66,6 @@ on_ready(struct session *s)
 	return 0;
 }
 
-static void
-on_path(struct session *s, bool direct, const char *text)
-{
-	json_t *extra =
-	    text[0] != '\0' ? json_pack("{s:s}", "address", text) : NULL;
-
-	s->has_path = true;
-	s->is_direct = direct;
-	event_session(s, direct ? "direct" : "relay", extra);
-}
-
 static int
 on_status(struct session *s, struct buf_reader *body)
 {
@@ -93,9 +82,9 @@ on_status(struct session *s, struct buf_reader *body)
 		session_set_state(s, SESSION_CLAIMED);
 		event_session(s, "claimed", NULL);
 	} else if (b.status == IPC_STATUS_RELAY)
-		on_path(s, false, b.text);
+		session_net_use(s, false, b.text);
 	else if (b.status == IPC_STATUS_DIRECT)
-		on_path(s, true, b.text);
+		session_net_use(s, true, b.text);
 	else if (b.status == IPC_STATUS_READY)
 		return on_ready(s);
 	else if (b.status == IPC_STATUS_STREAM_END)
@@ -256,6 +245,10 @@ on_message(void *arg, const struct ipc_header *h, struct buf_reader *body,
 		return on_probed(s, body);
 	case IPC_CLAIM_BACK:
 		return on_claim_back(s, body);
+	case IPC_PATH:
+		return session_net_on_path(s, body);
+	case IPC_EXPLANATION:
+		return session_net_on_explanation(s, body);
 	default:
 		return -DT_ERR_IPC;
 	}
@@ -269,6 +262,7 @@ on_gone(void *arg, int code, const char *text, struct mono now)
 	(void)now;
 	s->worker = NULL;
 	s->dials = 0;
+	session_net_stop(s);
 	if (s->stopping)
 		session_finish(s, s->stop_code, s->stop_text);
 	else if (s->role == SESSION_LISTENER)
