@@ -181,7 +181,7 @@ def session(offer, use, wait, direct_expected):
                                    timeout=60).group(1)
         pings = Pings(use.ns, address)
         claim = sharer.when('claimed') or pings.first
-        times = _direct(watchers, wait, direct_expected)
+        times = wait_direct(watchers, wait, direct_expected)
         told = _told((sharer, opener), 2 if times and direct_expected else 0)
         outcome, rise = bulk(use.ns, address, counters)
         pings.stop()
@@ -209,7 +209,7 @@ def session(offer, use, wait, direct_expected):
             c.ns.nft('delete table inet watch')
 
 
-def _direct(watchers, wait, expected):
+def wait_direct(watchers, wait, expected):
     """When QUIC over UDP has arrived at both hosts; None if not in time."""
     deadline = time.monotonic() + wait
     if not expected:
