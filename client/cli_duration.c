@@ -22,7 +22,7 @@ static const struct unit units[] = {
 	{ "us", US_NS },
 	{ "\xc2\xb5s", US_NS }, /* U+00B5, micro sign */
 	{ "\xce\xbcs", US_NS }, /* U+03BC, Greek letter mu */
-	{ "ms", 1000 * US_NS },
+	{ "ms", SEC_NS / 1000 },
 	{ "s", SEC_NS },
 	{ "m", 60 * SEC_NS },
 	{ "h", 3600 * SEC_NS },
