@@ -30,8 +30,9 @@
 #define DIRECT_PROBE_US (1 * MONO_SEC)    /* a probe's life; peer v0.18.2 */
 #define DIRECT_SUPPRESS_US (5 * MONO_SEC) /* after it; peer v0.18.2 */
 #define DIRECT_CALL_US (1 * MONO_SEC) /* call-me-maybe repeat; peer v0.18.2 */
-/* A path in use that was silent this long, although it was probed, is dead. */
-#define DIRECT_DEAD_US (3 * MONO_SEC)
+/* A path in use that was silent this long, although it was probed, is dead:
+ * noticed well within 3 s. */
+#define DIRECT_DEAD_US (2500 * MONO_MS)
 /* Peer-reflexive addresses kept beside the peer's CANDIDATE_MAX_LIST. */
 #define DIRECT_MAX_REFLEXIVE 8
 /* The most that is ever sent to an address that never answered, per
