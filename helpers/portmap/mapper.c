@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation
+ *
+ * A lease is one local port: WAITING -> ASKING -> HELD -> ASKING (renewal) ...
+ * -> REMOVING -> gone.  It keeps the address that was reported until that
+ * expires, is refused, or changes, whatever happens between.
+ *
+ * The gateway is IDLE until a lease wants it.  One lease, the probe, then finds
+ * out what the gateway speaks: UDP (PCP, and NAT-PMP beside it), then UPNP.
+ * What grants the probe's mapping is WORKING and serves all other leases, some
+ * at a time.  A probe without success makes the gateway IDLE for a pause that
+ * grows: silence costs one attempt at a time.
+ *
+ * A gateway that restarted says so by its epoch (mapper_udp_poll()) or by not
+ * knowing our mapping (CHECKING): every lease is asked for again.  That happens
+ * once in a while at most, so that no answer can make us chatter.
+ */
+#include "helpers/portmap/mapper.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helpers/portmap/mapper_state.h"
+#include "lib/err.h"
+#include "lib/secret.h"
+
+/* Pauses between probes that found nothing. */
+#define FIRST_PAUSE_US (5 * MONO_SEC)
+#define MAX_PAUSE_US (600 * MONO_SEC)
+/* Leases asked for at the same time: home gateways have short queues. */
+#define MAX_ASKING 8u
+/* Between renewals of one lease, RFC 6887 11.2.1. */
+#define MIN_RENEW_US (4 * MONO_SEC)
+/* A restart of the gateway is noticed after so long. */
+#define POLL_UDP_US (60 * MONO_SEC)
+#define POLL_UPNP_US (300 * MONO_SEC)
+/* Between two times that everything is asked for again. */
+#define ASK_ALL_US (30 * MONO_SEC)
+/* Longer lives are not believed; shorter ones are not worth the chatter. */
+#define MAX_LIFETIME_S 86400u
+#define MIN_LIFETIME_S 8u
+
+struct mapper *
+mapper_new(const struct mapper_params *p)
+{
+	struct mapper *m = calloc(1, sizeof(*m));
+
+	if (m == NULL)
+		return NULL;
+	m->p = *p;
+	LIST_INIT(&m->leases);
+	m->pause_us = FIRST_PAUSE_US;
+	m->ask_all_at = MONO_NEVER;
+	m->poll_at = MONO_NEVER;
+	mapper_upnp_init(m);
+	return m;
+}
+
+void
+mapper_free(struct mapper *m)
+{
+	struct lease *l, *next;
+
+	if (m == NULL)
+		return;
+	LIST_FOREACH_SAFE(l, &m->leases, entry, next)
+		free(l);
+	free(m);
+}
+
+static struct lease *
+find(const struct mapper *m, uint16_t port)
+{
+	struct lease *l;
+
+	LIST_FOREACH(l, &m->leases, entry)
+		if (l->request.port == port)
+			return l;
+	return NULL;
+}
+
+static bool
+is_udp(const struct lease *l)
+{
+	return l->protocol != IPC_PORTMAP_UPNP;
+}
+
+static void
+set_state(struct mapper *m, struct lease *l, enum lease_state state)
+{
+	if (l->state == LEASE_ASKING)
+		m->n_asking--;
+	if (state == LEASE_ASKING)
+		m->n_asking++;
+	l->state = state;
+}
+
+static void
+wait_until(struct mapper *m, struct lease *l, struct mono at)
+{
+	set_state(m, l, LEASE_WAITING);
+	l->not_before = at;
+}
+
+static void
+forget(struct mapper *m, struct lease *l)
+{
+	assert(l != m->probe && l != m->igd_lease);
+	LIST_REMOVE(l, entry);
+	m->n_leases--;
+	if (l->state == LEASE_ASKING)
+		m->n_asking--;
+	free(l);
+}
+
+static void
+report(struct mapper *m, const struct lease *l, uint32_t lifetime_s)
+{
+	struct ipc_mapped v = { l->request.port, l->protocol, l->external,
+		lifetime_s, 0 };
+
+	m->p.report(m->p.arg, &v);
+}
+
+static void
+report_gone(struct mapper *m, struct lease *l, int reason)
+{
+	struct ipc_mapped v = { .port = l->request.port, .reason = reason };
+
+	if (l->external.family == 0)
+		return;
+	memset(&l->external, 0, sizeof(l->external));
+	m->p.report(m->p.arg, &v);
+}
+
+/* Later by up to a quarter: not all hosts of a network at once. */
+static int64_t
+jittered(int64_t us)
+{
+	return us + us / 4 * (int64_t)secret_random_below(1001) / 1000;
+}
+
+/* The probe ended, one way or the other. */
+static void
+end_probe(struct mapper *m)
+{
+	m->probe = NULL;
+	m->phase = MAPPER_IDLE;
+}
+
+static void
+probe_failed(struct mapper *m, struct mono now)
+{
+	end_probe(m);
+	m->retry_at = mono_add(now, jittered(m->pause_us));
+	m->pause_us =
+	    m->pause_us < MAX_PAUSE_US / 2 ? m->pause_us * 2 : MAX_PAUSE_US;
+}
+
+void
+mapper_lost(struct mapper *m, struct mono now)
+{
+	struct lease *l;
+
+	if (m->phase != MAPPER_WORKING)
+		return;
+	m->phase = MAPPER_IDLE;
+	m->retry_at = mono_add(now, jittered(m->pause_us));
+	LIST_FOREACH(l, &m->leases, entry) {
+		if (l->state != LEASE_ASKING || is_udp(l) || l == m->igd_lease)
+			continue;
+		set_state(
+		    m, l, l->external.family != 0 ? LEASE_HELD : LEASE_WAITING);
+		l->not_before = now;
+	}
+	mapper_ask_all(m, now);
+}
+
+void
+mapper_heard(struct mapper *m, struct mono now)
+{
+	m->poll_at = mono_add(
+	    now, m->protocol == IPC_PORTMAP_UPNP ? POLL_UPNP_US : POLL_UDP_US);
+}
+
+void
+mapper_ask_all(struct mapper *m, struct mono now)
+{
+	struct mono at = mono_add(m->asked_all, ASK_ALL_US);
+
+	m->ask_all_at = m->asked_all.us == 0 || mono_before(at, now) ? now : at;
+}
+
+static void
+ask_all_now(struct mapper *m, struct mono now)
+{
+	struct lease *l;
+
+	m->ask_all_at = MONO_NEVER;
+	m->asked_all = now;
+	LIST_FOREACH(l, &m->leases, entry)
+		l->renew_at = now; /* matters only where it is held */
+}
+
+bool
+mapper_is_usable(const struct addr *a)
+{
+	return a->family == AF_INET && a->port != 0 &&
+	       !addr_is_unspecified(a) && !addr_is_loopback(a) &&
+	       !addr_is_multicast(a) && !addr_is_broadcast(a);
+}
+
+static void
+start_working(struct mapper *m, const struct lease *l, struct mono now)
+{
+	m->probe = NULL;
+	m->phase = MAPPER_WORKING;
+	m->protocol = l->protocol;
+	m->pause_us = FIRST_PAUSE_US;
+	if (l->protocol != IPC_PORTMAP_UPNP)
+		mapper_upnp_reset(m);
+	mapper_heard(m, now);
+}
+
+void
+mapper_granted(struct mapper *m, struct lease *l, const struct addr *external,
+    uint32_t lifetime_s, struct mono now)
+{
+	int64_t life_us, renew_us;
+	bool changed = !addr_equal(&l->external, external);
+
+	assert(l->state == LEASE_ASKING);
+	if (!mapper_is_usable(external) || lifetime_s < MIN_LIFETIME_S) {
+		mapper_refused(m, l, -EADDRNOTAVAIL, 0, now);
+		return;
+	}
+	if (lifetime_s > MAX_LIFETIME_S)
+		lifetime_s = MAX_LIFETIME_S;
+	life_us = lifetime_s * MONO_SEC;
+	/* From half of it on, spread over a sixteenth: RFC 6887 11.2.1. */
+	renew_us = life_us / 2 +
+		   life_us / 16 * (int64_t)secret_random_below(1001) / 1000;
+	set_state(m, l, LEASE_HELD);
+	l->may_exist = true;
+	l->external = *external;
+	l->request.external_port = external->port;
+	l->expires_at = mono_add(now, life_us);
+	l->renew_at =
+	    mono_add(now, renew_us > MIN_RENEW_US ? renew_us : MIN_RENEW_US);
+	if (m->probe == l || m->phase == MAPPER_IDLE)
+		start_working(m, l, now);
+	if (changed)
+		report(m, l, lifetime_s);
+}
+
+void
+mapper_refused(struct mapper *m, struct lease *l, int reason, uint32_t hold_s,
+    struct mono now)
+{
+	static const uint32_t min_s = 30, max_s = 1800;
+
+	assert(l->state == LEASE_ASKING);
+	if (hold_s < min_s)
+		hold_s = min_s;
+	if (hold_s > max_s)
+		hold_s = max_s;
+	l->may_exist = false;
+	wait_until(m, l, mono_add(now, jittered(hold_s * MONO_SEC)));
+	if (m->probe == l)
+		probe_failed(m, now);
+	report_gone(m, l, reason);
+}
+
+void
+mapper_unanswered(struct mapper *m, struct lease *l, struct mono now)
+{
+	int64_t rest_us;
+
+	assert(l->state == LEASE_ASKING);
+	if (l->external.family != 0) {
+		rest_us = mono_diff(l->expires_at, now) / 2;
+		set_state(m, l, LEASE_HELD);
+		l->renew_at = mono_add(
+		    now, rest_us > MIN_RENEW_US ? rest_us : MIN_RENEW_US);
+	} else {
+		wait_until(m, l, now);
+	}
+	if (m->probe == l)
+		probe_failed(m, now);
+	else if (l->external.family == 0)
+		mapper_lost(m, now);
+}
+
+void
+mapper_moved(
+    struct mapper *m, enum ipc_portmap_protocol protocol, const struct addr *ip)
+{
+	struct lease *l;
+	struct addr a;
+
+	LIST_FOREACH(l, &m->leases, entry) {
+		a = *ip;
+		a.port = l->external.port;
+		if (l->external.family == 0 || l->protocol != protocol ||
+		    addr_equal(&a, &l->external) || !mapper_is_usable(&a))
+			continue;
+		l->external = a;
+		report(m, l, MAPPER_LIFETIME_S);
+	}
+}
+
+void
+mapper_removed(struct mapper *m, struct lease *l, struct mono now)
+{
+	assert(l->state == LEASE_REMOVING);
+	if (!l->again) {
+		forget(m, l);
+		return;
+	}
+	l->again = false;
+	l->may_exist = false;
+	l->pcp_late = false;
+	l->request = l->next;
+	wait_until(m, l, now);
+}
+
+int
+mapper_request(
+    struct mapper *m, const struct ipc_map_request *r, struct mono now)
+{
+	struct lease *l = find(m, r->port);
+
+	if (l != NULL && (l->state != LEASE_REMOVING || l->again))
+		return -EEXIST;
+	if (m->stopping)
+		return -DT_ERR_CLOSED;
+	if (l != NULL) {
+		l->again = true;
+		l->next = *r;
+		return 0;
+	}
+	if (m->n_leases >= MAPPER_MAX_LEASES)
+		return -DT_ERR_LIMIT;
+	l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return -ENOMEM;
+	l->request = *r;
+	l->not_before = now;
+	LIST_INSERT_HEAD(&m->leases, l, entry);
+	m->n_leases++;
+	return 0;
+}
+
+static void
+release(struct mapper *m, struct lease *l, struct mono now)
+{
+	if (l->state == LEASE_REMOVING) {
+		l->again = false;
+		return;
+	}
+	memset(&l->external, 0, sizeof(l->external));
+	if (m->probe == l) {
+		end_probe(m);
+		m->retry_at = now; /* another one may try */
+	}
+	set_state(m, l, LEASE_REMOVING);
+	l->sends = 0;
+	l->next_send = now;
+	if (l->pcp_late)
+		mapper_udp_remove_late(m, l);
+	if (!l->may_exist && m->igd_lease != l)
+		forget(m, l);
+}
+
+void
+mapper_release(struct mapper *m, uint16_t port, struct mono now)
+{
+	struct lease *l = find(m, port);
+
+	if (l != NULL)
+		release(m, l, now);
+}
+
+void
+mapper_stop(struct mapper *m, struct mono now)
+{
+	struct lease *l, *next;
+
+	m->stopping = true;
+	LIST_FOREACH_SAFE(l, &m->leases, entry, next)
+		release(m, l, now);
+}
+
+bool
+mapper_is_empty(const struct mapper *m)
+{
+	return m->n_leases == 0;
+}
+
+static struct mono
+later(struct mono a, struct mono b)
+{
+	return mono_before(a, b) ? b : a;
+}
+
+static struct mono
+renewal_due(const struct mapper *m, const struct lease *l)
+{
+	if (is_udp(l))
+		return m->n_asking < MAX_ASKING ? l->renew_at : MONO_NEVER;
+	if (m->phase == MAPPER_IDLE) /* as the probe */
+		return later(l->renew_at, m->retry_at);
+	if (m->phase == MAPPER_WORKING && m->n_asking < MAX_ASKING)
+		return l->renew_at;
+	return MONO_NEVER;
+}
+
+/* When there is something to do for @l; NEVER: others will see to it. */
+static struct mono
+due(const struct mapper *m, const struct lease *l)
+{
+	struct mono t = MONO_NEVER;
+
+	if (l->state == LEASE_WAITING && m->phase == MAPPER_IDLE)
+		t = later(l->not_before, m->retry_at);
+	else if (l->state == LEASE_WAITING && m->phase == MAPPER_WORKING &&
+		 m->n_asking < MAX_ASKING)
+		t = l->not_before;
+	else if (l == m->probe)
+		t = m->phase == MAPPER_UDP ? l->next_send : m->upnp_until;
+	else if (l->state == LEASE_HELD)
+		t = renewal_due(m, l);
+	else if (l->state != LEASE_WAITING && is_udp(l))
+		t = l->next_send;
+	return l->external.family != 0 ? mono_min(t, l->expires_at) : t;
+}
+
+static void
+ask(struct mapper *m, struct lease *l, struct mono now)
+{
+	set_state(m, l, LEASE_ASKING);
+	if (m->phase == MAPPER_WORKING)
+		l->protocol = m->protocol;
+	l->sends = 0;
+	l->next_send = now;
+	if (is_udp(l))
+		mapper_udp_ask(m, l, now);
+}
+
+static void
+start_probe(struct mapper *m, struct lease *l, struct mono now)
+{
+	set_state(m, l, LEASE_ASKING);
+	m->probe = l;
+	m->phase = MAPPER_UDP;
+	m->pcp_refused = false;
+	m->natpmp_refused = false;
+	m->natpmp_seen = false;
+	mapper_upnp_reset(m);
+	l->protocol = IPC_PORTMAP_PCP;
+	l->sends = 0;
+	l->next_send = now;
+	mapper_udp_probe(m, now);
+}
+
+static void
+run_asking(struct mapper *m, struct lease *l, struct mono now)
+{
+	if (l != m->probe) {
+		mapper_udp_ask(m, l, now);
+	} else if (m->phase == MAPPER_UDP) {
+		mapper_udp_probe(m, now);
+	} else if (m->igd_lease != l) {
+		mapper_upnp_reset(m);
+		mapper_unanswered(m, l, now);
+	} else { /* its mapping is being made: a few seconds more */
+		m->upnp_until = mono_add(now, MONO_SEC);
+	}
+}
+
+/* The reported mapping came to its end without being renewed. */
+static void
+expire(struct mapper *m, struct lease *l, struct mono now)
+{
+	if (l->state == LEASE_HELD)
+		wait_until(m, l, now);
+	report_gone(m, l, -ETIMEDOUT);
+}
+
+static void
+run_lease(struct mapper *m, struct lease *l, struct mono now)
+{
+	if (mono_before(now, due(m, l)))
+		return;
+	if (l->external.family != 0 && !mono_before(now, l->expires_at)) {
+		expire(m, l, now);
+		return;
+	}
+	switch (l->state) {
+	case LEASE_WAITING:
+	case LEASE_HELD:
+		if (m->phase == MAPPER_IDLE &&
+		    (l->state == LEASE_WAITING || !is_udp(l)))
+			start_probe(m, l, now);
+		else
+			ask(m, l, now);
+		break;
+	case LEASE_ASKING:
+		run_asking(m, l, now);
+		break;
+	case LEASE_REMOVING:
+		mapper_udp_remove(m, l, now);
+		break;
+	}
+}
+
+static void
+poll_gateway(struct mapper *m, struct mono now)
+{
+	struct lease *l, *oldest = NULL;
+
+	mapper_heard(m, now); /* the next one in any case */
+	LIST_FOREACH(l, &m->leases, entry)
+		if (l->state == LEASE_HELD &&
+		    (oldest == NULL ||
+			mono_before(l->renew_at, oldest->renew_at)))
+			oldest = l;
+	if (oldest == NULL)
+		return;
+	if (m->protocol == IPC_PORTMAP_PCP)
+		oldest->renew_at = now; /* tells all that we want to know */
+	else if (m->protocol == IPC_PORTMAP_NATPMP)
+		mapper_udp_poll(m, now);
+	else
+		m->igd_poll = true;
+}
+
+void
+mapper_run(struct mapper *m, struct mono now)
+{
+	struct lease *l, *next;
+
+	igd_run(&m->igd, now);
+	if (!mono_before(now, m->ask_all_at))
+		ask_all_now(m, now);
+	if (m->phase == MAPPER_WORKING && !mono_before(now, m->poll_at))
+		poll_gateway(m, now);
+	LIST_FOREACH_SAFE(l, &m->leases, entry, next)
+		run_lease(m, l, now);
+	mapper_upnp_run(m, now);
+}
+
+struct mono
+mapper_deadline(const struct mapper *m)
+{
+	struct mono t = mono_min(igd_deadline(&m->igd), m->ask_all_at);
+	const struct lease *l;
+
+	if (m->phase == MAPPER_WORKING)
+		t = mono_min(t, m->poll_at);
+	LIST_FOREACH(l, &m->leases, entry)
+		t = mono_min(t, due(m, l));
+	return t;
+}
+
+void
+mapper_on_answer(struct mapper *m, const struct addr *from, const void *p,
+    size_t len, struct mono now)
+{
+	igd_on_answer(&m->igd, from, p, len, now);
+}
+
+void
+mapper_on_reply(struct mapper *m, int r, int status, const void *body,
+    size_t len, struct mono now)
+{
+	igd_on_reply(&m->igd, r, status, body, len, now);
+}
