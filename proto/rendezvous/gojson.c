@@ -6,12 +6,8 @@
 
 #define LAST_ASCII 0x7f
 
-/*
- * Octets of the UTF-8 character at @p, or 0 if there is none: no overlong
- * forms, no surrogates, nothing above U+10FFFF.
- */
-static size_t
-utf8_len(const uint8_t *p, size_t n)
+size_t
+gojson_utf8_len(const uint8_t *p, size_t n)
 {
 	uint32_t min, v;
 	size_t len;
@@ -83,7 +79,7 @@ gojson_put_string(struct buf_writer *w, const char *p, size_t n)
 
 	buf_put_u8(w, '"');
 	for (size_t i = 0, len; i < n; i += len) {
-		len = utf8_len(s + i, n - i);
+		len = gojson_utf8_len(s + i, n - i);
 		if (len == 0) {
 			buf_put_str(w, "\xef\xbf\xbd"); /* U+FFFD */
 			len = 1;

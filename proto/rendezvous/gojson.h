@@ -18,6 +18,14 @@
  */
 void gojson_put_string(struct buf_writer *w, const char *p, size_t n);
 
+/**
+ * gojson_utf8_len(): octets of the UTF-8 character at @p, 0 if there is none.
+ * @n: octets at @p, at least 1.
+ *
+ * No overlong forms, no surrogates, nothing above U+10FFFF.
+ */
+size_t gojson_utf8_len(const uint8_t *p, size_t n);
+
 /** gojson_cut(): the longest length up to @max at which cutting @p does not
  * split a character. */
 size_t gojson_cut(const char *p, size_t n, size_t max);

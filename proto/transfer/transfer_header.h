@@ -45,7 +45,7 @@ enum transfer_kind {
 /* Texts are terminated; a name with NUL inside was refused. */
 struct transfer_header {
 	enum transfer_kind kind;
-	char kind_text[32]; /* of an unknown kind, escaped and cut */
+	char kind_text[48]; /* of an unknown kind: quoted, escaped, cut */
 	uint8_t version;    /* 1; not checked, as the peer does not */
 	int64_t size;       /* of the body; 0: unknown, or empty */
 	char name[TRANSFER_HEADER_MAX_NAME + 1]; /* the peer's: never a path,
@@ -97,7 +97,8 @@ int transfer_header_get_directory(
  * with what really came, never with what the length claims. */
 struct transfer_header_rx {
 	struct fifo have;
-	int error; /* sticky */
+	int error;              /* sticky */
+	const char *error_text; /* of it; static */
 };
 
 void transfer_header_rx_init(struct transfer_header_rx *rx);
