@@ -305,6 +305,8 @@ session_worker_boot(
 		    relay_link_router(s->link), &s->peer_derp, peer_sink, s);
 	if (r == 0)
 		r = worker_new(s->daemon->workers, &p, &s->worker);
+	if (r == 0)
+		session_net_start(s);
 	secret_wipe(msg, cap);
 	free(msg);
 	return r;
