@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Measures ours beside the Go tools, alternating in one run, on one machine.
 
-usage: bench.py BUILD_FOLDER [--lanes first-byte,relay-1,relay-4,memory]
-                [--runs N] [--rounds N] [--bytes N] [--json FILE]
+usage: bench.py BUILD_FOLDER [--lanes LANE,...] [--runs N] [--rounds N]
+                [--bytes N] [--json FILE]
 
-Everything runs in a network namespace of its own (root).  CPU is what the
+Lanes: first-byte relay-1 relay-4 memory (relayed, all on one host), direct-1
+direct-4 (direct, between two hosts), lo-1 lo-4 (direct, on one host), switch
+(from the claim to the direct path).
+
+Everything runs in network namespaces of its own (root).  CPU is what the
 kernel accounted to every process of both ends and to the relay.  The yardstick
 is TLS 1.3 (AES-128-GCM) over one loopback TCP connection, measured between the
 rounds: compare figures of different machines or days only through it.
@@ -20,37 +24,14 @@ import pathlib
 import platform
 import socket
 import statistics
-import subprocess
 import sys
 import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'interop'))
-import lab as l  # noqa: E402
-
-GIB = 1 << 30
-CHUNK = 1 << 20
-
-
-class Meter:
-    """CPU seconds of process families between start and stop."""
-
-    def __init__(self, roots):
-        self.roots = roots
-        self.before = self._sum()
-
-    def _sum(self):
-        table = l.processes()
-        # Sets: a daemon started on demand is its client's child too.
-        pids = {name: {p for r in roots if r in table
-                       for p in l.family(r, table)}
-                for name, roots in self.roots.items()}
-        return {name: sum(table[p][2] for p in them)
-                for name, them in pids.items()}
-
-    def stop(self):
-        after = self._sum()
-        return {name: after[name] - self.before[name] for name in after}
+sys.dont_write_bytecode = True
+from direct_lanes import DirectLanes, w  # noqa: E402
+from measure import (CHUNK, GIB, Meter, Source, fetch, l,  # noqa: E402
+                     percent, private_dirty, quantile, spread, yardstick)
 
 
 class Pair:
@@ -108,92 +89,6 @@ class Echo:
                 data = conn.recv(1)
                 if data:
                     conn.sendall(data)
-
-
-class Source:
-    """Sends as many bytes as the client's first 8 bytes ask for, from a process
-    of its own so that it takes no time of the meter's."""
-
-    def __init__(self):
-        sock = socket.create_server(('127.0.0.1', 0), backlog=64)
-        self.address = '%s:%d' % sock.getsockname()
-        self.pid = os.fork()
-        if self.pid == 0:
-            l._die_with_parent()
-            self._serve(sock)
-        sock.close()
-
-    @staticmethod
-    def _serve(sock):
-        block = memoryview(bytes(CHUNK))
-
-        def one(conn):
-            with conn:
-                left = int.from_bytes(l.read_exactly(conn, 8), 'big')
-                while left > 0:
-                    n = min(left, CHUNK)
-                    conn.sendall(block[:n])
-                    left -= n
-
-        while True:
-            conn, _ = sock.accept()
-            threading.Thread(target=one, args=(conn,), daemon=True).start()
-
-
-def drain(address, count, errors):
-    """Fetch count bytes from a Source."""
-    buf = bytearray(CHUNK)
-    left = count
-    try:
-        with l.connect(address, 120) as conn:
-            conn.sendall(count.to_bytes(8, 'big'))
-            while left > 0:
-                n = conn.recv_into(buf)
-                if n == 0:
-                    raise AssertionError(f'{left} bytes missing')
-                left -= n
-    except (OSError, AssertionError) as e:
-        errors.append(str(e))
-
-
-def fetch(address, streams, total):
-    """Seconds for total bytes over parallel connections, in child processes."""
-    start = time.monotonic()
-    children = []
-    for _ in range(streams):
-        pid = os.fork()
-        if pid == 0:
-            errors = []
-            drain(address, total // streams, errors)
-            os._exit(1 if errors else 0)
-        children.append(pid)
-    bad = sum(os.waitpid(pid, 0)[1] != 0 for pid in children)
-    if bad:
-        raise AssertionError(f'{bad} of {streams} streams failed')
-    return time.monotonic() - start
-
-
-def yardstick(build, total):
-    """Gb/s and CPU seconds per GiB of TLS 1.3 over one loopback connection."""
-    done = subprocess.run([str(build / 'test/bench/yardstick'), str(total)],
-                          check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout)
-
-
-def spread(values):
-    """Half the distance between the quartiles, in per cent of the median."""
-    if len(values) < 4:
-        low, high = min(values), max(values)
-    else:
-        q = statistics.quantiles(values, n=4)
-        low, high = q[0], q[2]
-    middle = statistics.median(values)
-    return 100 * (high - low) / 2 / middle if middle else 0.0
-
-
-def quantile(values, share):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 class Bench:
@@ -318,6 +213,8 @@ class Bench:
             print(f'measuring {lane} ...', file=sys.stderr, flush=True)
             if lane == 'first-byte':
                 self.first_byte()
+            elif lane.split('-')[0] in ('direct', 'lo', 'switch'):
+                DirectLanes(self).run(lane)
             elif lane == 'memory':
                 self.memory()
             else:
@@ -338,21 +235,12 @@ class Bench:
                 print(f'{r["lane"]}: ours {r["of_yardstick"]:.3f}, '
                       f'Go {r["go_of_yardstick"]:.3f} of the yardstick '
                       f'({r["yardstick_gbps"]:.1f} Gb/s)')
+            if 'beside' in r:
+                print(f'{r["lane"]}: ' + ', '.join(
+                    f'{k} {v:.2f}' for k, v in r['beside'].items()))
             if 'ours_median' in r:
                 print(f'{r["lane"]}: medians {r["ours_median"]:.1f} and '
                       f'{r["go_median"]:.1f} ms, {r["runs"]} runs each')
-
-
-def percent(v):
-    return f'{v:5.1f}' if v is not None else f'{"-":>5}'
-
-
-def private_dirty(pid):
-    with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as f:
-        for line in f:
-            if line.startswith('Private_Dirty:'):
-                return int(line.split()[1])
-    return 0
 
 
 def main():
@@ -366,7 +254,8 @@ def main():
     args = parser.parse_args()
     try:
         peers, derper = l.find_peers(), l.find_derper()
-        l.enter_namespace()
+        w.enter()
+        w.ip(f'addr add {l.HOST}/32 dev lo')
     except l.Skip as e:
         print(f'cannot measure: {e}', file=sys.stderr)
         return 77

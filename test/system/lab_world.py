@@ -293,6 +293,7 @@ class World:
 
     def close(self):
         self.lab.close()
+        run('ip', '-all', 'netns', 'del')
 
     def __enter__(self):
         return self
