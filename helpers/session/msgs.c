@@ -223,8 +223,12 @@ on_describe(struct session *s, uint32_t seq, struct buf_reader *body)
 		 : s->mux.selected->kind == PATH_KIND_RELAY ? 1
 							    : 2;
 	d.streams_open = (uint32_t)s->n_splices;
-	d.packets_in = s->relay.path.packets_in;
-	d.packets_out = s->relay.path.packets_out;
+	d.packets_in = s->relay.path.packets_in +
+		       s->discovery.path.path.packets_in +
+		       s->raw.path.path.packets_in;
+	d.packets_out = s->relay.path.packets_out +
+			s->discovery.path.path.packets_out +
+			s->raw.path.path.packets_out;
 	d.rtt_us = stats.rtt_us > 0 ? (uint32_t)stats.rtt_us : 0;
 	d.idle_ms = idle_us > 0 ? (uint32_t)(idle_us / MONO_MS) : 0;
 	ipc_begin(&w, IPC_DESCRIPTION, worker_session(s->worker), seq);
@@ -247,8 +251,11 @@ msgs_handle(struct session *s, const struct ipc_header *header,
 	case IPC_DESCRIBE:
 		return on_describe(s, header->seq, body);
 	case IPC_SOCKETS:
+		return discovery_on_sockets(s, body, fds, n_fds);
 	case IPC_NETWORK:
-		return 0; /* the relay serves */
+		return discovery_on_network(s, body);
+	case IPC_EXPLAIN:
+		return path_report_explain(s, header->seq, body);
 	case IPC_PROBE:
 		return on_probe(s, header->seq, body);
 	default:

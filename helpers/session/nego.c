@@ -2,13 +2,17 @@
 /*
  * Theory of operation.
  *
- * Claimer: CLAIMING while claimer != NULL; the claim is resent until decided,
- * for as long as the daemon lets us.  Accepted: QUIC dials at once through the
- * relay, while the ready exchange runs beside it: declining raw direct, there
- * is nothing to wait for, and a peer that is not answered would exit.
+ * Claimer: CLAIMING while claimer != NULL; the claim is made in the first turn,
+ * when the daemon has told of addresses to put into it, and resent until
+ * decided, for as long as the daemon lets us.  Accepted: QUIC dials through the
+ * relay, at once unless raw.c hopes for better, and the ready exchange runs
+ * beside it.
  *
  * Listener: born accepted.  QUIC is there first, then the decision goes out;
  * for derptun it is repeated until the control stream comes.
+ *
+ * Each end of ours announces itself: a listener before its decision, a claimer
+ * before anything else it says once accepted.
  *
  * Either way QUIC must stand by `deadline`, which nothing moves, so that a peer
  * that went away returns its slot.
@@ -24,7 +28,7 @@
 #include "lib/log.h"
 #include "proto/rendezvous/claimer.h"
 #include "proto/rendezvous/envelope.h"
-#include "proto/rendezvous/ready.h"
+#include "proto/rendezvous/native.h"
 #include "proto/rendezvous/session_keys.h"
 
 /* Peers may spend 5 s in each ready phase beside or before their QUIC dial,
@@ -36,38 +40,52 @@
 #define BACK_BURST 16
 
 static void
+announce(struct session *s)
+{
+	uint8_t pkt[NATIVE_MAX_WIRE];
+	struct buf_writer w = buf_writer(pkt, sizeof(pkt));
+
+	/* Not vital: without it we are taken for a sibling. */
+	if (native_build(&w, &s->boot.envelope_key) == 0)
+		path_relay_send_one(&s->relay, w.p, w.len);
+}
+
+static void
 send_decision(struct session *s)
 {
+	announce(s);
 	path_relay_send_one(&s->relay, s->boot.decision, s->boot.decision_len);
 }
 
+/* @peer: the candidates that came with it. */
 static int
-accepted(struct session *s)
+accepted(struct session *s, const struct candidate_list *peer)
 {
 	struct nego *n = &s->nego;
 
 	n->deadline = mono_add(s->now, NEGO_LIMIT_US);
-	n->ready = ready_new(&s->boot.envelope_key, NULL, s->now);
-	if (n->ready == NULL)
-		return -ENOMEM;
+	n->is_accepted = true;
+	discovery_accept(s, peer);
 	session_set_status(s, IPC_STATUS_CLAIMED, "");
 	session_set_status(s, IPC_STATUS_RELAY, "");
-	return 0;
+	return raw_start(s, n->is_native);
 }
 
 static int
 start_listener(struct session *s)
 {
 	struct nego *n = &s->nego;
+	struct candidate_list peer;
 	struct envelope e;
 	int r = envelope_parse(&e, s->boot.claim, s->boot.claim_len);
 
 	if (r != 0 || !e.has_claim)
 		return r != 0 ? r : -DT_ERR_SYNTAX;
 	r = session_keys_claim_digest(&n->claim_digest, &e.claim);
+	candidate_from_peer(&peer, &e.claim.candidates, CANDIDATE_POLICY_PEER);
 	envelope_fini(&e);
 	if (r == 0)
-		r = accepted(s);
+		r = accepted(s, &peer);
 	if (r != 0)
 		return r;
 	send_decision(s);
@@ -77,7 +95,7 @@ start_listener(struct session *s)
 }
 
 static int
-start_claimer(struct session *s)
+make_claim(struct session *s)
 {
 	const struct ipc_boot_session *b = &s->boot;
 	struct claimer_params p = {
@@ -95,6 +113,8 @@ start_claimer(struct session *s)
 		.proof = b->proof,
 	};
 
+	if (!b->force_relay)
+		discovery_list_own(s, &p.candidates);
 	s->nego.claimer = claimer_new(&p, s->now);
 	secret_wipe(&p, sizeof(p));
 	secret_wipe(&s->boot.bearer, sizeof(s->boot.bearer));
@@ -102,7 +122,6 @@ start_claimer(struct session *s)
 	if (s->nego.claimer == NULL)
 		return -ENOMEM;
 	s->boot.envelope_key = *claimer_peek_envelope_key(s->nego.claimer);
-	session_set_status(s, IPC_STATUS_CLAIMING, "");
 	return 0;
 }
 
@@ -114,16 +133,18 @@ nego_start(struct session *s)
 	n->deadline = MONO_NEVER;
 	n->next_decision = MONO_NEVER;
 	ratelimit_init(&n->back, BACK_PER_SEC, BACK_BURST, s->now);
-	return s->boot.listener ? start_listener(s) : start_claimer(s);
+	if (s->boot.listener)
+		return start_listener(s);
+	n->must_claim = true;
+	session_set_status(s, IPC_STATUS_CLAIMING, "");
+	return 0;
 }
 
 void
 nego_fini(struct session *s)
 {
 	claimer_free(s->nego.claimer);
-	ready_free(s->nego.ready);
 	s->nego.claimer = NULL;
-	s->nego.ready = NULL;
 }
 
 /* The claimer has its answer. */
@@ -131,6 +152,7 @@ static void
 decided(struct session *s)
 {
 	struct nego *n = &s->nego;
+	struct candidate_list peer;
 	int r = claimer_result(n->claimer);
 
 	n->heard = s->now;
@@ -138,13 +160,13 @@ decided(struct session *s)
 		session_end(s, r, claimer_reason(n->claimer));
 		return;
 	}
+	peer = *claimer_peek_candidates(n->claimer);
 	claimer_free(n->claimer);
 	n->claimer = NULL;
-	r = accepted(s);
+	announce(s);
+	r = accepted(s, &peer);
 	if (r != 0)
 		session_end(s, r, err_str(r));
-	else
-		s->tunnel->start(s);
 }
 
 static bool
@@ -181,10 +203,17 @@ on_envelope(struct session *s, const struct envelope *e)
 	if (envelope_verify(e, &s->boot.envelope_key) != 0)
 		return;
 	s->nego.heard = s->now;
-	if (e->kind == ENVELOPE_READY && s->nego.ready != NULL)
-		ready_input(s->nego.ready, &e->ready, s->now);
-	/* Decisions come again until we are connected; candidates and
-	 * call-me-maybe are for direct paths; the rest is for transfers. */
+	if (native_is_announcement(e)) {
+		s->nego.is_native = true;
+		discovery_set_native(s);
+	}
+	raw_on_peer(s, s->nego.is_native);
+	if (e->kind == ENVELOPE_READY)
+		raw_on_ready(s, &e->ready);
+	else if (e->kind == ENVELOPE_CONTROL && !s->boot.force_relay)
+		discovery_on_control(s, e);
+	/* Decisions come again until we are connected; the rest is for
+	 * transfers. */
 }
 
 /* Apart from nego_input(), which sees every datagram: this frame is large. */
@@ -229,6 +258,13 @@ run_claimer(struct session *s)
 	const uint8_t *p;
 	size_t len;
 
+	if (n->must_claim) {
+		int r = make_claim(s);
+
+		n->must_claim = false;
+		if (r != 0)
+			session_end(s, r, err_str(r));
+	}
 	/* No fresh ghost while we are leaving. */
 	if (n->claimer == NULL || !mono_is_never(s->stop_deadline))
 		return;
@@ -239,18 +275,15 @@ run_claimer(struct session *s)
 }
 
 static void
-run_ready(struct session *s)
+run_dial(struct session *s)
 {
-	uint8_t pkt[READY_MAX_PACKET];
+	struct nego *n = &s->nego;
 
-	for (;;) {
-		struct buf_writer w = buf_writer(pkt, sizeof(pkt));
-
-		if (s->nego.ready == NULL ||
-		    ready_output(s->nego.ready, s->now, &w) != 1)
-			return;
-		path_relay_send_one(&s->relay, w.p, w.len);
-	}
+	if (s->boot.listener || !n->is_accepted || n->has_dialled ||
+	    !raw_may_dial(s))
+		return;
+	n->has_dialled = true;
+	s->tunnel->start(s);
 }
 
 void
@@ -259,7 +292,8 @@ nego_run(struct session *s)
 	struct nego *n = &s->nego;
 
 	run_claimer(s);
-	run_ready(s);
+	raw_run(s);
+	run_dial(s);
 	if (!mono_before(s->now, n->next_decision)) {
 		send_decision(s);
 		n->next_decision = mono_add(s->now, DECISION_RESEND_US);
@@ -278,9 +312,7 @@ nego_next_deadline(const struct session *s)
 
 	if (n->claimer != NULL && mono_is_never(s->stop_deadline))
 		at = mono_min(at, claimer_next_deadline(n->claimer));
-	if (n->ready != NULL)
-		at = mono_min(at, ready_next_deadline(n->ready));
-	return at;
+	return mono_min(at, raw_next_deadline(s));
 }
 
 void
@@ -288,6 +320,7 @@ nego_done(struct session *s)
 {
 	s->nego.deadline = MONO_NEVER;
 	s->nego.next_decision = MONO_NEVER;
+	raw_decline(s); /* if it is not settled: QUIC found another way */
 }
 
 bool
@@ -295,8 +328,7 @@ nego_is_polite(const struct session *s)
 {
 	const struct nego *n = &s->nego;
 
-	if (n->claimer != NULL)
+	if (n->claimer != NULL || n->must_claim)
 		return !n->claim_sent;
-	return s->ready && n->ready != NULL &&
-	       ready_state(n->ready) == READY_DONE;
+	return s->ready && raw_is_settled(s);
 }

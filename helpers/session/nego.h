@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From claim to QUIC: the claimer's claim, the listener's decision, and the
- * ready exchange beside the first QUIC packets, which declines raw direct paths
- * and never fails the session.
+ * From claim to QUIC: the claimer's claim, the listener's decision, and what
+ * either says before QUIC stands; nothing but the claim can fail the session.
  */
 #ifndef HELPERS_SESSION_NEGO_H
 #define HELPERS_SESSION_NEGO_H
@@ -16,14 +15,16 @@
 #include "lib/secret.h"
 
 struct claimer;
-struct ready;
 struct session;
 
 /* Owner: the session. */
 struct nego {
 	struct claimer *claimer; /* until it was accepted */
+	bool must_claim;         /* claimer: there is no claim yet */
 	bool claim_sent;
-	struct ready *ready;       /* from acceptance on */
+	bool is_accepted;
+	bool is_native;            /* the peer is one of ours */
+	bool has_dialled;          /* claimer: QUIC was started */
 	struct mono deadline;      /* QUIC must stand by then */
 	struct mono next_decision; /* derptun listener: resend */
 	struct mono heard;         /* last authentic envelope */

@@ -9,7 +9,9 @@
  */
 static const int allowed[] = { SANDBOX_WORKER_ALLOW,
 	/* splice.c: local sockets; local.c: the listener */
-	__NR_shutdown, __NR_accept4, -1 };
+	__NR_shutdown, __NR_accept4,
+	/* udp.c */
+	__NR_recvmmsg, -1 };
 static const int soft[] = { SANDBOX_WORKER_SOFT, -1 };
 
 const struct sandbox_profile sandbox_session = {

@@ -37,6 +37,11 @@
 #define POLITE_US (900 * MONO_MS) /* STOP leaves a second */
 #define DRAIN_IDLE_US (3 * MONO_SEC)
 #define DRAIN_MAX_US (30 * MONO_SEC)
+/* A path on which nothing was heard for so long may have died: timers that grew
+ * meanwhile are not to delay what goes over the next one. */
+#define SILENCE_US (300 * MONO_MS)
+/* A full path delays the end of a dead connection by no more than this. */
+#define EXPIRE_EVERY_US (100 * MONO_MS)
 /* Settling may make QUIC output, and that may make events; then another turn
  * goes on. */
 #define TURN_ROUNDS 4
@@ -49,7 +54,8 @@ on_packet(void *arg, struct mono now, const uint8_t *pkt, size_t len)
 {
 	struct session *s = arg;
 
-	if (nego_input(s, pkt, len))
+	/* The other paths have taken out what is not QUIC. */
+	if (pkt[0] == '{' && nego_input(s, pkt, len))
 		return;
 	/* QUIC has the fixed or the long-header bit set (RFC 9000 17). */
 	if ((pkt[0] & 0xc0) != 0)
@@ -115,6 +121,8 @@ session_boot(struct session *s, struct worker *w, struct buf_reader *body,
 		.max_pkts = QUIC_BATCH_MAX };
 	if (s->batch_buf == NULL || path_relay_init(&s->relay, w) != 0)
 		return -ENOMEM;
+	discovery_init(s);
+	raw_init(s);
 	return session_quic_new(s);
 }
 
@@ -222,6 +230,43 @@ send_packets(struct session *s)
 	}
 }
 
+void
+session_move(struct session *s, struct path *p, const struct addr *peer,
+    const char *reason)
+{
+	bool was_silent = SILENCE_US <= mono_diff(s->now, s->heard);
+
+	s->payload = p->payload;
+	/* In the range of what the endpoint was made for: never refused. */
+	(void)quic_endpoint_set_payload(s->quic, p->payload);
+	if (path_mux_select(&s->mux, p, s->now) && was_silent)
+		quic_endpoint_kick(s->quic, s->now);
+	path_report_set(s, p->kind, peer, reason);
+	session_wake(s);
+}
+
+/* Remember when the peer was last heard for certain, whatever the path. */
+static void
+note_genuine(struct session *s)
+{
+	uint64_t n = quic_endpoint_genuine(s->quic);
+
+	if (n == s->n_genuine)
+		return;
+	s->n_genuine = n;
+	s->heard = s->now;
+}
+
+/* With a full path QUIC cannot speak, but it can still grow old. */
+static void
+expire_blocked(struct session *s)
+{
+	if (path_mux_can_send(&s->mux) || mono_before(s->now, s->next_expire))
+		return;
+	quic_endpoint_expire(s->quic, s->now);
+	s->next_expire = mono_add(s->now, EXPIRE_EVERY_US);
+}
+
 static void
 settle_all(struct session *s)
 {
@@ -295,17 +340,20 @@ say_goodbye(struct session *s)
 static struct mono
 next_deadline(const struct session *s)
 {
-	struct mono at = nego_next_deadline(s);
+	struct mono at = nego_next_deadline(s), quic;
 
 	at = mono_min(at, msgs_next_deadline(s));
 	at = mono_min(at, local_next_deadline(s));
 	at = mono_min(at, s->tunnel->next_deadline(s));
 	if (!s->ending.decided)
 		at = mono_min(at, s->stop_deadline);
-	/* A full path wakes us itself. */
-	if (path_mux_can_send(&s->mux))
-		at = mono_min(at, quic_endpoint_next_deadline(s->quic));
-	return at;
+	at = mono_min(at, discovery_next_deadline(s));
+	at = mono_min(at, path_report_next_deadline(s));
+	/* A full path wakes us itself; until then only ends matter. */
+	quic = quic_endpoint_next_deadline(s->quic);
+	if (!path_mux_can_send(&s->mux) && mono_before(quic, s->next_expire))
+		quic = s->next_expire;
+	return mono_min(at, quic);
 }
 
 static void
@@ -315,7 +363,10 @@ session_turn(void *arg, struct mono now)
 	struct mono at;
 
 	s->now = now;
+	note_genuine(s);
 	nego_run(s);
+	discovery_run(s);
+	expire_blocked(s);
 	msgs_run_probes(s);
 	s->tunnel->run(s);
 	for (int i = 0; i < TURN_ROUNDS; i++) {
@@ -326,6 +377,8 @@ session_turn(void *arg, struct mono now)
 		if (TAILQ_EMPTY(&s->dirty))
 			break;
 	}
+	discovery_sent(s);
+	path_report_run(s);
 	at = next_deadline(s);
 	if (s->ending.decided) {
 		struct mono drained;
@@ -363,7 +416,8 @@ session_start(struct session *s, struct mono now)
 	loop_set_turn_end(s->loop, session_turn, s);
 	path_mux_init(&s->mux, on_packet, on_path_writable, s);
 	path_mux_add(&s->mux, &s->relay.path);
-	(void)path_mux_select(&s->mux, &s->relay.path, now);
+	s->heard = now;
+	session_move(s, &s->relay.path, NULL, "start");
 	s->started = true;
 	r = nego_start(s);
 	session_wake(s);

@@ -2,13 +2,15 @@
 /*
  * One peer's session: the state that the modules of this folder share.
  *
- *	nego       claim, decision, ready exchange; until QUIC stands
- *	path_relay datagrams to and from the daemon, below proto/path
+ *	nego       claim and decision; until QUIC stands
+ *	raw        ready exchange, raw-direct
+ *	discovery  direct paths: sockets, addresses, which path is taken
+ *	path_relay, path_udp   datagrams to and from the daemon, or by UDP
  *	carrier    a QUIC connection       lane    a QUIC stream
  *	splice     one local byte stream and its lanes
  *	local      claimer: listener and stdio
  *	share, derptun_server, derptun_client   what connections are for
- *	msgs       control messages of the daemon
+ *	msgs, path_report   control messages of and to the daemon
  *
  * Events only change state and wake the session; session_turn(), once per turn
  * of the loop, runs timers, settles splices and sends what QUIC has.
@@ -20,9 +22,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "helpers/session/discovery.h"
 #include "helpers/session/local.h"
 #include "helpers/session/nego.h"
 #include "helpers/session/path_relay.h"
+#include "helpers/session/path_report.h"
+#include "helpers/session/raw.h"
 #include "lib/loop.h"
 #include "lib/mono.h"
 #include "lib/queue.h"
@@ -105,8 +110,15 @@ struct session {
 	struct nego nego;
 	struct path_mux mux;
 	struct path_relay relay;
+	struct discovery discovery;
+	struct raw raw;
+	struct path_report report;
 
 	struct quic_endpoint *quic;
+	size_t payload;          /* QUIC datagrams on the selected path */
+	uint64_t n_genuine;      /* of quic, at the end of the last turn */
+	struct mono heard;       /* when it grew, by any path */
+	struct mono next_expire; /* timers while the path is full */
 	uint8_t *batch_buf;
 	struct quic_batch batch; /* being sent; what a full path left over */
 	size_t batch_pkt;        /* first datagram not taken */
@@ -146,6 +158,11 @@ void session_stop(struct session *s, int code, struct mono now);
 
 /** session_wake(): make sure that session_turn() runs soon. */
 void session_wake(struct session *s);
+
+/** session_move(): datagrams leave through @p from now on.
+ * @peer: its address, NULL for the relay.  @reason: static words. */
+void session_move(struct session *s, struct path *p, const struct addr *peer,
+    const char *reason);
 
 /** session_set_status(): tell the daemon, when it is news. */
 void session_set_status(

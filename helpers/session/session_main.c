@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * derptun-session: carries one peer's session.  Order of birth: worker.h; the
- * boot hook makes the claimer's identity and loads GnuTLS and OpenSSL before
- * the filter closes.
- */
+/* derptun-session: carries one peer's session.  Order of birth: worker.h. */
+#include <jansson.h>
+
 #include "helpers/session/msgs.h"
 #include "helpers/session/sandbox_session.h"
 #include "helpers/session/session.h"
 #include "helpers/worker/worker.h"
+#include "lib/secret.h"
+
+static int
+prepare(void *arg)
+{
+	uint32_t seed;
+
+	(void)arg;
+	secret_random(&seed, sizeof(seed));
+	json_object_seed(seed); /* else it opens a file when confined */
+	return 0;
+}
 
 static int
 boot(void *arg, struct worker *w, uint32_t session, struct buf_reader *body,
@@ -62,6 +72,7 @@ main(void)
 		.role = IPC_ROLE_SESSION,
 		.boot_type = IPC_BOOT_SESSION,
 		.profile = &sandbox_session,
+		.prepare = prepare,
 		.boot = boot,
 		.start = start,
 		.message = message,

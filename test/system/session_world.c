@@ -16,7 +16,6 @@
 
 #include "lib/err.h"
 #include "lib/fd.h"
-#include "proto/ipc/ipc.h"
 #include "proto/quic/identity_cert.h"
 #include "proto/rendezvous/session_keys.h"
 
@@ -104,6 +103,13 @@ on_control(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
 		need(ipc_get_description(&body, &e->description) == 0,
 		    "bad DESCRIPTION");
 		e->described = true;
+	} else if (h.type == IPC_PATH) {
+		need(ipc_get_path(&body, &e->path) == 0, "bad PATH");
+		e->n_paths++;
+	} else if (h.type == IPC_EXPLANATION) {
+		need(ipc_get_explanation(&body, &e->explanation) == 0,
+		    "bad EXPLANATION");
+		e->explained = true;
 	} else if (h.type == IPC_LOG) {
 		if (ipc_get_log(&body, &line) == 0 &&
 		    getenv("SESSION_LOG") != NULL)
@@ -181,6 +187,8 @@ boot_end(struct end *e, const struct ipc_boot_session *boot, int fd)
 	need(w.err == 0 &&
 		 chan_send(e->control, w.p, w.len, &fd, fd >= 0 ? 1 : 0) == 0,
 	    "boot message");
+	if (e->w->on_boot != NULL)
+		e->w->on_boot(e);
 }
 
 static void
@@ -224,6 +232,8 @@ start_listener(struct world *w, const uint8_t *claim, size_t len)
 	b.kind = w->kind;
 	b.listener = true;
 	b.verbose = true;
+	b.raw_direct = true;
+	b.force_relay = w->force_relay[1];
 	b.own_derp = w->listener_derp;
 	b.peer_derp = c->derp_public;
 	b.peer_quic = c->quic_public;
@@ -372,13 +382,12 @@ make_derptun_token(struct world *w, struct ipc_boot_session *b)
 	w->gate = gate_new(&g);
 }
 
-void
-world_init(struct world *w, enum ipc_kind kind, bool one_stream)
+static void
+init(struct world *w, enum ipc_kind kind, bool one_stream)
 {
 	static struct ipc_boot_session b;
 	struct key32 unused;
 
-	memset(w, 0, sizeof(*w));
 	memset(&b, 0, sizeof(b));
 	w->kind = kind;
 	w->random = 1;
@@ -397,10 +406,32 @@ world_init(struct world *w, enum ipc_kind kind, bool one_stream)
 	b.kind = kind;
 	b.one_stream = one_stream;
 	b.verbose = true;
+	b.raw_direct = true;
+	b.force_relay = w->force_relay[0];
 	b.own_derp = w->claimer_derp;
 	b.peer_derp = w->listener_derp;
 	b.peer_quic = w->listener_quic;
+	session_keys_disco(&b.disco_key, &b.bearer, &b.session_id, &b.own_derp,
+	    &b.peer_derp);
 	boot_end(&w->claimer, &b, -1);
+}
+
+void
+world_init(struct world *w, enum ipc_kind kind, bool one_stream)
+{
+	memset(w, 0, sizeof(*w));
+	init(w, kind, one_stream);
+}
+
+void
+world_init_net(struct world *w, enum ipc_kind kind,
+    void (*on_boot)(struct end *e), const bool force_relay[2])
+{
+	memset(w, 0, sizeof(*w));
+	w->on_boot = on_boot;
+	w->force_relay[0] = force_relay[0];
+	w->force_relay[1] = force_relay[1];
+	init(w, kind, false);
 }
 
 static void
@@ -480,11 +511,10 @@ world_run(struct world *w, bool (*until)(struct world *w), int ms)
 	return until(w);
 }
 
-static void
-post(struct end *e, enum ipc_type type, struct buf_writer *w, const int *fds,
-    size_t n_fds)
+void
+world_post(
+    struct end *e, const struct buf_writer *w, const int *fds, size_t n_fds)
 {
-	(void)type;
 	need(chan_send(e->control, w->p, w->len, fds, n_fds) == 0,
 	    "message to a worker");
 }
@@ -506,7 +536,7 @@ world_listen(struct world *w)
 		 getsockname(fd, (struct sockaddr *)&sin, &len) == 0,
 	    "listener");
 	ipc_begin(&out, IPC_LISTENER, SESSION_ID, 2);
-	post(&w->claimer, IPC_LISTENER, &out, &fd, 1);
+	world_post(&w->claimer, &out, &fd, 1);
 	return ntohs(sin.sin_port);
 }
 
@@ -518,7 +548,7 @@ world_stdio(struct world *w, int in, int out_fd)
 	int fds[2] = { in, out_fd };
 
 	ipc_begin(&out, IPC_STDIO, SESSION_ID, 4);
-	post(&w->claimer, IPC_STDIO, &out, fds, out_fd < 0 ? 1 : 2);
+	world_post(&w->claimer, &out, fds, out_fd < 0 ? 1 : 2);
 }
 
 void
@@ -529,7 +559,7 @@ world_stop(struct end *e)
 
 	ipc_begin(&out, IPC_STOP, SESSION_ID, 6);
 	ipc_put_reason(&out, 0, "asked");
-	post(e, IPC_STOP, &out, NULL, 0);
+	world_post(e, &out, NULL, 0);
 }
 
 void
@@ -541,7 +571,7 @@ world_probe(struct end *e, uint32_t timeout_ms)
 	e->probed = -1;
 	ipc_begin(&out, IPC_PROBE, SESSION_ID, 8);
 	ipc_put_u32(&out, timeout_ms);
-	post(e, IPC_PROBE, &out, NULL, 0);
+	world_post(e, &out, NULL, 0);
 }
 
 void
@@ -552,7 +582,24 @@ world_describe(struct end *e)
 
 	e->described = false;
 	ipc_begin(&out, IPC_DESCRIBE, SESSION_ID, 10);
-	post(e, IPC_DESCRIBE, &out, NULL, 0);
+	world_post(e, &out, NULL, 0);
+}
+
+void
+world_begin(struct buf_writer *w, enum ipc_type type, uint32_t seq)
+{
+	ipc_begin(w, type, SESSION_ID, seq);
+}
+
+void
+world_explain(struct end *e)
+{
+	uint8_t msg[64];
+	struct buf_writer out = buf_writer(msg, sizeof(msg));
+
+	e->explained = false;
+	world_begin(&out, IPC_EXPLAIN, 12);
+	world_post(e, &out, NULL, 0);
 }
 
 void

@@ -13,7 +13,9 @@
 
 #include "lib/chan.h"
 #include "lib/loop.h"
+#include "proto/ipc/ipc.h"
 #include "proto/ipc/ipc_body.h"
+#include "proto/ipc/ipc_network.h"
 #include "proto/rendezvous/gate.h"
 
 struct world;
@@ -34,6 +36,10 @@ struct end {
 	int probed; /* -1 none yet, else what PROBED said */
 	bool described;
 	struct ipc_description description;
+	struct ipc_path path; /* the last one told */
+	unsigned n_paths;
+	bool explained;
+	struct ipc_explanation explanation;
 	unsigned claims_back;
 	unsigned decisions; /* decision envelopes it sent */
 	struct mono ended_at;
@@ -57,6 +63,9 @@ struct world {
 	bool hold_listener;              /* accept, but start no listener */
 	uint8_t claim[IPC_MAX_ENVELOPE]; /* the first one, as sent */
 	size_t claim_len;
+	/* A worker was booted: the daemon's next messages. */
+	void (*on_boot)(struct end *e);
+	bool force_relay[2]; /* claimer, listener */
 	/* A stream wants its backend: a connected socket, or -errno. */
 	int (*on_dial)(void *arg);
 	void *arg;
@@ -68,6 +77,9 @@ extern const char *world_worker_path;
 
 /** world_init(): starts the claimer; the listener follows its claim. */
 void world_init(struct world *w, enum ipc_kind kind, bool one_stream);
+/** world_init_net(): likewise, with @on_boot and @force_relay. */
+void world_init_net(struct world *w, enum ipc_kind kind,
+    void (*on_boot)(struct end *e), const bool force_relay[2]);
 /** world_fini(): ends both processes if they have not. */
 void world_fini(struct world *w);
 /** world_run(): turn the loop until @until or the time is up.  Did it hold? */
@@ -78,6 +90,12 @@ void world_stdio(struct world *w, int in, int out);
 void world_stop(struct end *e);
 void world_probe(struct end *e, uint32_t timeout_ms);
 void world_describe(struct end *e);
+void world_explain(struct end *e);
+/** world_post(): a message begun with ipc_begin(). */
+void world_post(
+    struct end *e, const struct buf_writer *w, const int *fds, size_t n_fds);
+/** world_begin(): start a message to a worker. */
+void world_begin(struct buf_writer *w, enum ipc_type type, uint32_t seq);
 /** world_inject(): a relayed packet for @e. */
 void world_inject(struct end *e, const void *p, size_t len);
 /** world_connect(): a TCP connection to 127.0.0.1:@port, non-blocking. */

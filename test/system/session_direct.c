@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Two derptun-session processes with UDP sockets: they go direct, stay
+ * connected whatever happens to the path, and come back to the relay and to the
+ * path without losing or doubling a byte.
+ *
+ * usage: session_direct PATH_OF_DERPTUN_SESSION [CASE]
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/err.h"
+#include "proto/path/disco.h"
+#include "test/system/session_app.h"
+#include "test/system/session_net.h"
+#include "test/tap.h"
+
+#define MIB ((uint64_t)1 << 20)
+#define PATIENCE_MS 60000
+#define DEAD_MS 3200 /* a path that died is left within 3 s */
+/* The other end still hears us, and learns from us that we do not hear it. */
+#define HALF_DEAD_MS 4200
+
+static struct world w;
+static struct net n;
+static struct app client;
+static struct app backend;
+static bool has_backend;
+static uint64_t down; /* bytes a backend sends */
+static unsigned short port;
+
+static int
+on_dial(void *arg)
+{
+	int pair[2];
+
+	(void)arg;
+	if (has_backend ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+		pair) != 0)
+		return -EMFILE;
+	app_init(&backend, w.loop, pair[0], down);
+	has_backend = true;
+	return pair[1];
+}
+
+static bool
+never(struct world *unused)
+{
+	(void)unused;
+	return false;
+}
+
+static bool
+is_done(struct world *unused)
+{
+	(void)unused;
+	return has_backend && app_is_done(&client) && app_is_done(&backend);
+}
+
+static bool
+some_came(struct world *unused)
+{
+	(void)unused;
+	return client.received > 4 * MIB;
+}
+
+/* Until both are ready, and the claimer listens. */
+static void
+begin(enum ipc_kind kind, bool proxied, const bool force_relay[2])
+{
+	net_init(&n, &w, kind, proxied, force_relay);
+	w.on_dial = on_dial;
+	has_backend = false;
+	OK(world_run(&w, world_is_ready, 5000), "ready");
+	port = world_listen(&w);
+}
+
+static void
+finish(void)
+{
+	OK(!w.claimer.ended && !w.listener.ended, "neither session ended");
+	world_fini(&w);
+	net_fini(&n);
+}
+
+static void
+transfer_start(uint64_t up_bytes, uint64_t down_bytes)
+{
+	down = down_bytes;
+	has_backend = false;
+	app_init(&client, w.loop, world_connect(port), up_bytes);
+}
+
+static void
+transfer_end(const char *what, uint64_t up_bytes, uint64_t down_bytes)
+{
+	(void)world_run(&w, is_done, PATIENCE_MS);
+	OK(client.received == down_bytes && !client.bad && client.eof &&
+		client.error == 0,
+	    "%s: all bytes came down", what);
+	OK(has_backend && backend.received == up_bytes && !backend.bad &&
+		backend.eof && backend.error == 0,
+	    "%s: all bytes went up", what);
+	app_fini(&client);
+	if (has_backend)
+		app_fini(&backend);
+	has_backend = false;
+}
+
+static long long
+run_ms(bool (*until)(struct world *w), int ms)
+{
+	struct mono t0 = mono_now();
+
+	return world_run(&w, until, ms) ? mono_diff(mono_now(), t0) / MONO_MS
+					: -1;
+}
+
+static void
+explain(struct end *e)
+{
+	world_explain(e);
+	for (int i = 0; i < 20 && !e->explained; i++)
+		(void)world_run(&w, never, 10);
+}
+
+static void
+case_lan(enum ipc_kind kind)
+{
+	const struct ipc_explanation *e = &w.listener.explanation;
+
+	begin(kind, false, NULL);
+	OK(world_run(&w, net_both_direct, 300), "direct at once");
+	transfer_start(64 * MIB, 64 * MIB);
+	transfer_end("LAN", 64 * MIB, 64 * MIB);
+	world_describe(&w.claimer);
+	explain(&w.claimer);
+	explain(&w.listener);
+	EQ_INT(w.claimer.description.path, 2, "described as direct");
+	OK(e->peer_is_native && w.claimer.explanation.peer_is_native,
+	    "they recognise each other");
+	EQ_INT(e->path.kind, PATH_KIND_MANAGED, "explained as direct");
+	OK(e->n_own >= 1 && e->n_peer >= 1 && e->peer[0].acks > 0,
+	    "with candidates and answers");
+	EQ_INT(e->raw, 0, "raw-direct is not for us");
+	printf("# payload %u, rtt %u us\n", e->payload, e->peer[0].rtt_us);
+	finish();
+}
+
+static void
+case_relay_only(bool claimer)
+{
+	const bool force[2] = { claimer, !claimer };
+
+	begin(IPC_KIND_SHARE, false, force);
+	(void)world_run(&w, net_both_direct, 1500);
+	EQ_INT(w.claimer.n_paths + w.listener.n_paths, 0,
+	    "one that forces the relay stays there");
+	transfer_start(1 * MIB, 1 * MIB);
+	transfer_end("forced relay", 1 * MIB, 1 * MIB);
+	explain(claimer ? &w.claimer : &w.listener);
+	OK(w.claimer.explanation.forced_relay ||
+		w.listener.explanation.forced_relay,
+	    "and says so");
+	finish();
+}
+
+/* The path dies in mid-transfer, and heals. */
+static void
+case_hole(enum ipc_kind kind, int way)
+{
+	long long took;
+
+	begin(kind, true, NULL);
+	OK(world_run(&w, net_both_direct, 1000), "direct");
+	transfer_start(20 * MIB, 400 * MIB);
+	(void)world_run(&w, some_came, 10000);
+	if (way < 0)
+		n.hole = true;
+	else
+		n.hole_to[way] = true;
+	took = run_ms(net_both_relayed, 8000);
+	OK(took >= 0 && took <= (way < 0 ? DEAD_MS : HALF_DEAD_MS),
+	    "hole %d: back on the relay after %lld ms", way, took);
+	(void)world_run(&w, never, 500);
+	n.hole = n.hole_to[0] = n.hole_to[1] = false;
+	took = run_ms(net_both_direct, 15000);
+	OK(took >= 0, "hole %d: direct again after %lld ms", way, took);
+	transfer_end("hole", 20 * MIB, 400 * MIB);
+	finish();
+}
+
+static void
+case_roam(void)
+{
+	begin(IPC_KIND_DERPTUN, true, NULL);
+	OK(world_run(&w, net_both_direct, 1000), "direct");
+	transfer_start(50 * MIB, 200 * MIB);
+	for (int i = 0; i < 4; i++) {
+		(void)world_run(&w, never, 300);
+		net_roam(&n, 0);
+	}
+	transfer_end("roam", 50 * MIB, 200 * MIB);
+	OK(world_run(&w, net_both_direct, 10000), "direct in the end");
+	net_roam(&n, 0);
+	net_roam(&n, 1);
+	net_tell(&n, 0);
+	net_tell(&n, 1);
+	transfer_start(50 * MIB, 200 * MIB);
+	transfer_end("both roam", 50 * MIB, 200 * MIB);
+	OK(world_run(&w, net_both_direct, 10000), "direct again");
+	finish();
+}
+
+static void
+case_loss(void)
+{
+	begin(IPC_KIND_SHARE, true, NULL);
+	n.loss_permille = 30;
+	OK(world_run(&w, net_both_direct, 5000), "direct in spite of loss");
+	transfer_start(20 * MIB, 20 * MIB);
+	transfer_end("3 % loss", 20 * MIB, 20 * MIB);
+	finish();
+}
+
+/* The interface's MTU falls below what is in use: EMSGSIZE. */
+static void
+case_mtu(void)
+{
+	begin(IPC_KIND_SHARE, false, NULL);
+	OK(world_run(&w, net_both_direct, 1000), "direct");
+	transfer_start(100 * MIB, 300 * MIB);
+	(void)world_run(&w, some_came, 10000);
+	if (system("ip link set lo mtu 1300") != 0)
+		OK(false, "mtu");
+	transfer_end("MTU 1300", 100 * MIB, 300 * MIB);
+	explain(&w.claimer);
+	OK(w.claimer.explanation.payload <= 1272 ||
+		w.claimer.explanation.path.kind == PATH_KIND_RELAY,
+	    "the payload fits: %u", w.claimer.explanation.payload);
+	if (system("ip link set lo mtu 65536") != 0)
+		OK(false, "mtu");
+	finish();
+}
+
+/* A path that carries only small datagrams, silently. */
+static void
+case_narrow(void)
+{
+	begin(IPC_KIND_SHARE, true, NULL);
+	n.max_len = 1250;
+	OK(world_run(&w, net_both_direct, 1000), "direct");
+	transfer_start(20 * MIB, 100 * MIB);
+	transfer_end("1250 octets", 20 * MIB, 100 * MIB);
+	n.max_len = 1220;
+	transfer_start(20 * MIB, 100 * MIB);
+	transfer_end("1220 octets", 20 * MIB, 100 * MIB);
+	finish();
+}
+
+static void
+flood(int fd, int count)
+{
+	static uint8_t pkt[1200];
+	static uint32_t x = 1;
+
+	for (int i = 0; i < count; i++) {
+		size_t len = i % 3 == 0 ? sizeof(pkt) : 65;
+
+		for (size_t k = 0; k < 40; k++) {
+			x = x * 1664525u + 1013904223u;
+			pkt[k] = (uint8_t)(x >> 24);
+		}
+		if (i % 4 == 1) /* as if it were a probe */
+			memcpy(pkt, "\0derphole-disco1\1", 17);
+		else if (i % 4 == 2)
+			memcpy(pkt, "derphole-punch", len = 14);
+		else if (i % 4 == 3) /* a STUN answer */
+			memcpy(pkt, "\1\1\0\14\x21\x12\xa4\x42", 8);
+		net_send(&n, i & 1, fd, pkt, len);
+	}
+}
+
+static void
+case_junk(void)
+{
+	struct mono t0;
+	int fd;
+	int sent = 0;
+
+	begin(IPC_KIND_SHARE, false, NULL);
+	OK(world_run(&w, net_both_direct, 1000), "direct");
+	fd = net_stranger();
+	transfer_start(10 * MIB, 50 * MIB);
+	t0 = mono_now();
+	while (mono_diff(mono_now(), t0) < 2 * MONO_SEC) {
+		flood(fd, 200);
+		sent += 200;
+		(void)world_run(&w, never, 2);
+	}
+	printf("# %d datagrams of junk in 2 s\n", sent);
+	transfer_end("junk", 10 * MIB, 50 * MIB);
+	OK(net_both_direct(&w), "still direct");
+	explain(&w.claimer);
+	EQ_INT(w.claimer.explanation.n_peer, 1, "strangers are not candidates");
+	(void)close(fd);
+	finish();
+}
+
+static void
+case_switches(enum ipc_kind kind)
+{
+	uint64_t x = 12345;
+
+	begin(kind, true, NULL);
+	OK(world_run(&w, net_both_direct, 1000), "direct");
+	transfer_start(100 * MIB, 1000 * MIB);
+	for (int i = 0; i < 6 && !is_done(&w); i++) {
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		n.hole = true;
+		(void)world_run(&w, net_both_relayed, 6000);
+		(void)world_run(&w, never, (int)((x >> 33) % 200));
+		n.hole = false;
+		(void)world_run(&w, net_both_direct, 12000);
+		(void)world_run(&w, never, (int)((x >> 40) % 200));
+	}
+	transfer_end("switches", 100 * MIB, 1000 * MIB);
+	explain(&w.claimer);
+	printf("# %u switches\n", w.claimer.explanation.switches);
+	finish();
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *only = argc > 2 ? argv[2] : NULL;
+
+	if (argc < 2 || secret_init() != 0)
+		return 99;
+	if (!net_enter()) {
+		printf("1..0 # SKIP needs root for a network namespace\n");
+		return 0;
+	}
+	world_worker_path = argv[1];
+	(void)signal(SIGPIPE, SIG_IGN);
+#define RUN(name, call)                                                        \
+	do {                                                                   \
+		if (only == NULL || strcmp(only, name) == 0)                   \
+			call;                                                  \
+	} while (0)
+	RUN("lan", case_lan(IPC_KIND_SHARE));
+	RUN("lan", case_lan(IPC_KIND_DERPTUN));
+	RUN("relay", case_relay_only(true));
+	RUN("relay", case_relay_only(false));
+	RUN("hole", case_hole(IPC_KIND_SHARE, -1));
+	RUN("hole", case_hole(IPC_KIND_DERPTUN, 0));
+	RUN("hole", case_hole(IPC_KIND_DERPTUN, 1));
+	RUN("roam", case_roam());
+	RUN("loss", case_loss());
+	RUN("mtu", case_mtu());
+	RUN("narrow", case_narrow());
+	RUN("junk", case_junk());
+	RUN("switches", case_switches(IPC_KIND_DERPTUN));
+	return tap_done();
+}
