@@ -64,6 +64,7 @@ struct stripe_rx {
 	size_t n_parked;
 	size_t n_done;
 	bool moved; /* since parked lanes were last tried */
+	const char *reason;
 	size_t n_lanes;
 	struct lane lanes[];
 };
@@ -81,6 +82,7 @@ stripe_rx_new(
 	rx->deliver = deliver;
 	rx->arg = arg;
 	rx->streaming = NO_LANE;
+	rx->reason = "";
 	TAILQ_INIT(&rx->ahead);
 	rx->n_lanes = n_lanes;
 	for (size_t i = 0; i < n_lanes; i++)
@@ -103,6 +105,17 @@ stripe_rx_free(struct stripe_rx *rx)
 		fifo_fini(&rx->lanes[i].unparsed);
 	free(rx);
 }
+
+/* The peer broke a rule.  Words of peer v0.18.2 where it has any. */
+static int
+violation(struct stripe_rx *rx, const char *reason)
+{
+	rx->reason = reason;
+	return -DT_ERR_PEER_PROTOCOL;
+}
+
+static const char duplicate[] = "duplicate striped chunk sequence";
+static const char truncated[] = "unexpected EOF";
 
 /* Deliver the chunks whose turn has come. */
 static int
@@ -164,7 +177,7 @@ keep_ahead(struct stripe_rx *rx, size_t lane, uint64_t sequence, uint32_t len)
 	while (after != NULL && after->sequence > sequence)
 		after = TAILQ_PREV(after, ahead_list, link);
 	if (after != NULL && after->sequence == sequence)
-		return -DT_ERR_PEER_PROTOCOL;
+		return violation(rx, duplicate);
 	if (sequence - rx->next >= STRIPE_RX_MAX_CHUNKS ||
 	    len > STRIPE_RX_MAX_AHEAD - rx->ahead_bytes)
 		return PARK;
@@ -195,12 +208,12 @@ admit(struct stripe_rx *rx, size_t lane)
 	int r = 0;
 
 	if (len > STRIPE_MAX_CHUNK)
-		return -DT_ERR_PEER_PROTOCOL;
+		return violation(rx, "striped chunk is too long");
 	if (sequence == STRIPE_WARM_UP) {
 		l->state = SKIP;
 	} else if (sequence < rx->next ||
 		   (sequence == rx->next && rx->streaming != NO_LANE)) {
-		return -DT_ERR_PEER_PROTOCOL; /* came before */
+		return violation(rx, duplicate); /* came before */
 	} else if (sequence == rx->next) {
 		l->state = STREAM;
 		rx->streaming = lane;
@@ -307,7 +320,7 @@ check_fin(struct stripe_rx *rx, struct lane *l)
 	if (!l->fin || l->done || l->parked)
 		return 0;
 	if (l->state != HEAD || l->head_len > 0)
-		return -DT_ERR_PEER_PROTOCOL;
+		return violation(rx, truncated);
 	l->done = true;
 	rx->n_done++;
 	return 0;
@@ -331,7 +344,7 @@ settle(struct stripe_rx *rx)
 	/* No lane is left that could bring the wanted chunk. */
 	if (r == 0 && rx->n_parked + rx->n_done == rx->n_lanes &&
 	    !stripe_rx_is_end(rx))
-		r = -DT_ERR_PEER_PROTOCOL;
+		r = violation(rx, "missing striped chunk sequence");
 	return r;
 }
 
@@ -345,7 +358,7 @@ stripe_rx_input(
 
 	assert(lane < rx->n_lanes);
 	if (l->fin)
-		return -DT_ERR_PEER_PROTOCOL;
+		return violation(rx, "data after end");
 	rx->moved = false;
 	if (!l->parked)
 		r = parse(rx, lane, p, len, &used);
@@ -370,4 +383,10 @@ size_t
 stripe_rx_held(const struct stripe_rx *rx)
 {
 	return rx->ahead_bytes + rx->unparsed_bytes;
+}
+
+const char *
+stripe_rx_reason(const struct stripe_rx *rx)
+{
+	return rx->reason;
 }

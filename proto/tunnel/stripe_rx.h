@@ -51,11 +51,15 @@ void stripe_rx_free(struct stripe_rx *rx);
  * Returns 0; -DT_ERR_PEER_PROTOCOL for a chunk that is too long, came twice or
  * was delivered before, a FIN inside a chunk, a number missing at the end or
  * out of reach; -DT_ERR_FULL for more unparsed bytes than @max_parked;
- * -ENOMEM; or what deliver returned.  After an error only stripe_rx_free() is
- * allowed.
+ * -ENOMEM; or what deliver returned.  After an error only stripe_rx_reason()
+ * and stripe_rx_free() are allowed.
  */
 int stripe_rx_input(
     struct stripe_rx *rx, size_t lane, const uint8_t *p, size_t len, bool fin);
+
+/** stripe_rx_reason(): what the peer did wrong, as peer v0.18.2 words it where
+ * it does; "" unless stripe_rx_input() failed with -DT_ERR_PEER_PROTOCOL. */
+const char *stripe_rx_reason(const struct stripe_rx *rx);
 
 /** stripe_rx_is_end(): every lane had its FIN and everything was delivered. */
 bool stripe_rx_is_end(const struct stripe_rx *rx);

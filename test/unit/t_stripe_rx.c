@@ -184,7 +184,10 @@ test_violations(void)
 	stripe_rx_free(rx);
 	rx = fresh(1);
 	(void)chunk(rx, 0, 0, 1, 1);
+	EQ_STR(stripe_rx_reason(rx), "", "no reason yet");
 	EQ_INT(chunk(rx, 0, 0, 1, 1), -DT_ERR_PEER_PROTOCOL, "old number");
+	EQ_STR(stripe_rx_reason(rx), "duplicate striped chunk sequence",
+	    "its reason");
 	stripe_rx_free(rx);
 	rx = fresh(2);
 	(void)chunk(rx, 0, 3, 1, 1);
@@ -200,6 +203,8 @@ test_violations(void)
 	(void)chunk(rx, 0, 1, 1, 1);
 	(void)fin(rx, 0);
 	EQ_INT(fin(rx, 1), -DT_ERR_PEER_PROTOCOL, "a gap at the end");
+	EQ_STR(stripe_rx_reason(rx), "missing striped chunk sequence",
+	    "its reason");
 	stripe_rx_free(rx);
 	rx = fresh(2);
 	(void)fin(rx, 0);
