@@ -56,6 +56,7 @@ bool transfer_progress_is_due(
  * transfer_progress_line(): the line with its leading CR, padded to wipe the
  * last one; counts as drawn.
  * @final: the end was reached: counts as complete, overall rate, newline.
+ *         After a failure print a newline instead, if has_drawn.
  */
 void transfer_progress_line(struct transfer_progress *p, struct mono now,
     bool final, char out[static TRANSFER_PROGRESS_MAX_LINE]);

@@ -6,18 +6,21 @@
  *
  * The caller returns stream credit only while
  *	received - written < transfer_window_limit()
- * and gives QUIC windows of TRANSFER_WINDOW_FIRST at the start.
+ * and gives QUIC a connection window of transfer_window_limit() at the start.
+ * Without a flow A sender of v0.18.2 in sight it is a fine rule, too.
  */
 #ifndef PROTO_TRANSFER_TRANSFER_WINDOW_H
 #define PROTO_TRANSFER_TRANSFER_WINDOW_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/mono.h"
 
 /* Unasked credit: 2 s of an output of 1 MB/s. */
 #define TRANSFER_WINDOW_FIRST ((int64_t)2 << 20)
-#define TRANSFER_WINDOW_MIN ((int64_t)64 << 10)
+/* 5 s of an output of 13 kB/s. */
+#define TRANSFER_WINDOW_LEAST ((int64_t)64 << 10)
 /* 1.3 Gb/s at 200 ms. */
 #define TRANSFER_WINDOW_MAX ((int64_t)32 << 20)
 /* Backlog in time: less than the 5 s by a margin for the network. */
@@ -28,12 +31,18 @@ struct transfer_window {
 	int64_t received;
 	int64_t written;
 	int64_t limit;
+	int64_t least;          /* never below */
 	struct mono busy_since; /* NEVER while nothing waits for the output */
 	int64_t busy_us;        /* of the present sample */
 	int64_t busy_bytes;     /* written in it */
 };
 
-void transfer_window_init(struct transfer_window *w);
+/**
+ * transfer_window_init():
+ * @streams: what is striped over several needs room for a chunk of each,
+ *           whatever the output does, or the wanted one could wait for credit.
+ */
+void transfer_window_init(struct transfer_window *w, unsigned streams);
 /** transfer_window_received(): @n more bytes wait for the output. */
 void transfer_window_received(
     struct transfer_window *w, int64_t n, struct mono now);
