@@ -7,11 +7,12 @@
 
 #include "client/ctl_call.h"
 #include "client/ctl_table.h"
+#include "client/ctl_why.h"
 
 static const char *const endpoint_columns[] = { "id", "kind", "target", "state",
 	"session", "relay", NULL };
 static const char *const session_columns[] = { "id", "kind", "role", "state",
-	"path", "peer", "relay", "since_ms", NULL };
+	"path", "address", "peer", "relay", "since_ms", NULL };
 static const char *const relay_columns[] = { "host", "port", "state",
 	"since_ms", "packets_in", "packets_out", "error", NULL };
 static const char *const worker_columns[] = { "pid", "role", "session",
@@ -114,6 +115,24 @@ cmd_ctl_show(const struct cli_call *call)
 		if (code == CLI_EXIT_OK && worker != NULL)
 			code = ctl_table_fields(worker);
 	}
+	json_decref(result);
+	return code;
+}
+
+int
+cmd_ctl_why(const struct cli_call *call)
+{
+	json_int_t id = parse_id(cli_args_positional(call->args, 0));
+	json_t *result;
+	int code;
+
+	if (id == 0)
+		return cli_main_usage(call, "why takes the id of a session");
+	code = ctl_call(
+	    call, "session.why", json_pack("{s:I}", "session", id), &result);
+	if (code != CLI_EXIT_OK)
+		return code;
+	code = call->out->json ? cli_out_result(result) : ctl_why_print(result);
 	json_decref(result);
 	return code;
 }

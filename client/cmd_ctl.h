@@ -10,6 +10,7 @@ int cmd_ctl_list(const struct cli_call *call);
 int cmd_ctl_show(const struct cli_call *call);
 int cmd_ctl_stop(const struct cli_call *call);
 int cmd_ctl_events(const struct cli_call *call);
+int cmd_ctl_why(const struct cli_call *call);
 int cmd_ctl_methods(const struct cli_call *call);
 
 #endif

@@ -51,8 +51,8 @@ cell(char out[MAX_CELL], const json_t *value)
 	free(text);
 }
 
-static int
-finish(void)
+int
+ctl_table_finish(void)
 {
 	char reason[CLI_OUT_MAX_REASON];
 
@@ -116,7 +116,7 @@ ctl_table_print(const json_t *list, const char *const *columns)
 		}
 		(void)putchar('\n');
 	}
-	return finish();
+	return ctl_table_finish();
 }
 
 int
@@ -132,7 +132,7 @@ ctl_table_fields(json_t *object)
 		cell(text, value);
 		(void)printf("%s: %s\n", key, text);
 	}
-	return finish();
+	return ctl_table_finish();
 }
 
 int
@@ -149,5 +149,5 @@ ctl_table_line(json_t *object)
 		gap = " ";
 	}
 	(void)putchar('\n');
-	return finish();
+	return ctl_table_finish();
 }

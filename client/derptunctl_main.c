@@ -61,6 +61,11 @@ static const struct cli_command commands[] = {
 	    .about = "Print the derptunctl version.",
 	    .ignores_args = true,
 	    .run = cmd_version },
+	{ .name = "why",
+	    .about = "Tell why a session is direct, or is not.",
+	    .options = options,
+	    .positionals = show_positionals,
+	    .run = cmd_ctl_why },
 	{ .name = NULL },
 };
 
@@ -68,6 +73,7 @@ static const char *const examples[] = {
 	"derptunctl status",
 	"derptunctl list --json",
 	"derptunctl stop session 3",
+	"derptunctl why 3",
 	NULL,
 };
 

@@ -33,7 +33,7 @@ static void
 on_claimed(struct job_events *e, const json_t *params)
 {
 	(void)params;
-	e->is_direct = false;
+	e->is_direct = e->is_raw = false;
 	if (is_listening_side(e))
 		cli_out_status(e->out, "claimed");
 	if (e->kind != JOB_SHARE)
@@ -49,15 +49,61 @@ on_relay(struct job_events *e, const json_t *params)
 	e->is_direct = false;
 }
 
+/* The siblings' words for what kind of address it is. */
+static const char *
+class_of(const char *text)
+{
+	static const uint8_t tailscale6[6] = { 0xfd, 0x7a, 0x11, 0x5c, 0xa1,
+		0xe0 };
+	struct addr a;
+
+	if (addr_parse(&a, text) < 0)
+		return "unknown";
+	if ((a.family == AF_INET6 &&
+		memcmp(a.ip, tailscale6, sizeof(tailscale6)) == 0) ||
+	    (a.family == AF_INET && a.ip[0] == 100 && a.ip[1] >> 6 == 1))
+		return "tailscale";
+	return addr_is_private(&a) || addr_is_link_local(&a) ||
+		       addr_is_loopback(&a)
+		   ? "private"
+		   : "public";
+}
+
+static void
+tell_address(struct job_events *e)
+{
+	if (*e->address == '\0' || strcmp(e->address, e->told) == 0)
+		return;
+	memcpy(e->told, e->address, sizeof(e->told));
+	cli_out_status(e->out, "transport-direct-path=%s", e->address);
+	cli_out_status(
+	    e->out, "transport-direct-path-class=%s", class_of(e->address));
+}
+
+/* Comes before `direct`, and alone when only the address is another. */
+static void
+on_path(struct job_events *e, const json_t *params)
+{
+	bool is_raw = strcmp(member(params, "kind"), "raw") == 0;
+
+	(void)snprintf(
+	    e->address, sizeof(e->address), "%s", member(params, "address"));
+	if (is_raw && !e->is_raw)
+		cli_out_status(e->out, "v2-data-plane=raw-direct");
+	e->is_raw = is_raw;
+	if (e->is_direct)
+		tell_address(e);
+}
+
 static void
 on_direct(struct job_events *e, const json_t *params)
 {
-	const char *addr = member(params, "addr");
-
 	e->is_direct = true;
+	(void)snprintf(
+	    e->address, sizeof(e->address), "%s", member(params, "address"));
 	cli_out_status(e->out, "connected-direct");
-	if (*addr != '\0')
-		cli_out_status(e->out, "transport-direct-path=%s", addr);
+	e->told[0] = '\0'; /* once more, for this time */
+	tell_address(e);
 }
 
 static void
@@ -132,6 +178,7 @@ static const struct event_row rows[] = {
 	{ "waiting", on_waiting, JOB_EVENT_OTHER },
 	{ "claimed", on_claimed, JOB_EVENT_OTHER },
 	{ "relay", on_relay, JOB_EVENT_OTHER },
+	{ "path", on_path, JOB_EVENT_OTHER },
 	{ "direct", on_direct, JOB_EVENT_OTHER },
 	{ "ready", on_ready, JOB_EVENT_READY },
 	{ "reconnecting", on_reconnecting, JOB_EVENT_OTHER },

@@ -8,6 +8,7 @@
 
 #include "client/cli_out.h"
 #include "client/job.h"
+#include "lib/addr.h"
 
 /* What the job itself acts on. */
 enum job_event { JOB_EVENT_OTHER, JOB_EVENT_READY, JOB_EVENT_ENDED };
@@ -18,6 +19,9 @@ struct job_events {
 	enum job_kind kind;
 	bool was_waiting; /* the word is printed once per process */
 	bool is_direct;
+	bool is_raw;
+	char address[ADDR_MAX_TEXT]; /* of the last direct path, or "" */
+	char told[ADDR_MAX_TEXT];    /* as printed last */
 	bool reconnecting;
 	char relay_said[512]; /* the last problem told, or "" */
 };

@@ -21,7 +21,7 @@ _derptund_words() {
 	derptun:) echo "connect netcheck open serve token version ${common}" ;;
 	derptunctl:list) echo "sessions endpoints --socket ${common}" ;;
 	derptunctl:stop) echo "session endpoint daemon --socket ${common}" ;;
-	derptunctl:) echo "events list methods show status stop version help ${common}" ;;
+	derptunctl:) echo "events list methods show status stop version why help ${common}" ;;
 	derptunctl:*) echo "--socket ${common}" ;;
 	*) ;;
 	esac

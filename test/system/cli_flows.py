@@ -119,6 +119,34 @@ def test_share_verbose(p, d):
     c.close()
 
 
+def test_open_paths(p, d):
+    child, c, _, _ = begin_open(p, d, session_token(), "-v")
+    c.answer({"session": 1})
+    c.event("claimed", session=1)
+    c.event("relay", session=1)
+    c.event("path", session=1, kind="raw", address="203.0.113.1:5", reason="x")
+    c.event("direct", session=1, address="203.0.113.1:5")
+    c.event("path", session=1, kind="direct", address="10.0.0.1:6", reason="x")
+    c.event("path", session=1, kind="relay", reason="silent")
+    c.event("relay", session=1)
+    c.event("path", session=1, kind="direct", address="[fd7a:115c:a1e0::1]:6",
+            reason="x")
+    c.event("direct", session=1, address="[fd7a:115c:a1e0::1]:6")
+    c.event("ended", session=1, code=0, name="OK", reason="")
+    equal(
+        finish(child)[2],
+        "probing-direct\nconnected-relay\nv2-data-plane=raw-direct\n"
+        "connected-direct\ntransport-direct-path=203.0.113.1:5\n"
+        "transport-direct-path-class=public\n"
+        "transport-direct-path=10.0.0.1:6\n"
+        "transport-direct-path-class=private\ndirect-fallback-relay\n"
+        "connected-direct\ntransport-direct-path=[fd7a:115c:a1e0::1]:6\n"
+        "transport-direct-path-class=tailscale\n",
+        "open -v: paths",
+    )
+    c.close()
+
+
 def test_dial(p, d):
     backend = socket.create_server(("127.0.0.1", 0))
     port = backend.getsockname()[1]
@@ -489,6 +517,53 @@ def test_ctl(p, d):
     ]:
         params, outcome = ctl(p, d, method, {}, "stop", *words)
         equal((params, outcome), (want, (0, "", "")), f"stop {words}")
+    why = {
+        "session": 3,
+        "path": "relay",
+        "reason": "at first",
+        "cause": "symmetric-nat",
+        "conclusion": "our NAT \x1b[2J",
+        "since_ms": 65000,
+        "switches": 2,
+        "native": True,
+        "payload": 1200,
+        "raw": "no-punch",
+        "stun": {"asked": 3, "answered": 2, "symmetric": True},
+        "own": ["192.168.1.5:1"],
+        "peer": [
+            {
+                "addr": "198.51.100.2:3",
+                "state": "silent",
+                "probes": 4,
+                "acks": 0,
+                "rtt_us": 0,
+                "reflexive": False,
+                "error": "",
+            }
+        ],
+        "sockets": [
+            {"use": "ipv4", "port": 9, "error": ""},
+            {"use": "ipv6", "port": 0, "error": "EAFNOSUPPORT"},
+        ],
+        "interfaces": ["192.168.1.5"],
+        "gateway": "192.168.1.1",
+    }
+    params, (code, out, _) = ctl(p, d, "session.why", why, "why", "3")
+    equal((params, code), ({"session": 3}, 0), "why")
+    for part in (
+        "session 3: relay for 65 s, 2 switches",
+        "UDP sockets: ipv4=9 ipv6=EAFNOSUPPORT\n",
+        "STUN: 2 of 3 servers answered, each saw another port",
+        "198.51.100.2:3  silent",
+        "why not direct: our NAT ",
+    ):
+        contains(out, part, "why: the story")
+    ok("\x1b" not in out, "why: texts are escaped")
+    _, (code, out, _) = ctl(p, d, "session.why", why, "why", "3", "--json")
+    equal(json.loads(out), why, "why --json: the result itself")
+    silent = {"session": 3, "path": "none", "cause": "unknown", "conclusion": "c"}
+    _, (code, out, _) = ctl(p, d, "session.why", silent, "why", "3")
+    equal(out, "session 3: none\nwhy not direct: c\n", "why: a silent worker")
     methods = {"methods": [{"name": "x", "class": "read", "description": "y"}]}
     _, (code, out, _) = ctl(p, d, "rpc.discover", methods, "methods")
     contains(out, "read", "methods")
@@ -570,6 +645,7 @@ def main():
             test_daemon_gone,
             test_serve,
             test_json,
+            test_open_paths,
             test_ctl,
             test_ctl_events,
             test_no_daemon,

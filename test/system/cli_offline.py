@@ -94,6 +94,7 @@ USAGE = [
     ("derptun connect --token x", 2, None, True),
     ("derptun connect --stdio", 2, ONE_SOURCE, True),
     ("derptunctl show x", 2, "show takes the id of a session", True),
+    ("derptunctl why 0", 2, "why takes the id of a session", True),
     ("derptunctl list x", 2, "list takes sessions or endpoints", True),
     (
         "derptunctl stop session",
