@@ -21,6 +21,7 @@
 #include "daemon/endpoint.h"
 #include "daemon/netif.h"
 #include "daemon/notify.h"
+#include "daemon/portmap.h"
 #include "daemon/relay_link.h"
 #include "daemon/relay_map.h"
 #include "daemon/relay_params.h"
@@ -207,6 +208,16 @@ daemon_stop(struct daemon *d, const char *why)
 		endpoint_stop(e, -DT_ERR_TUNNEL_LOST, text);
 	LIST_FOREACH_SAFE(s, &d->sessions, entry, next)
 		session_stop(s, -DT_ERR_TUNNEL_LOST, text);
+	portmap_stop(d->portmap);
+}
+
+static void
+tell_gateway(struct daemon *d)
+{
+	struct addr gateway = { 0 };
+
+	(void)netif_gateway4(d->netif, &gateway); /* none is none */
+	portmap_set_gateway(d->portmap, &gateway);
 }
 
 static void
@@ -216,6 +227,7 @@ on_network(void *arg, struct mono now)
 	struct session *s;
 
 	(void)now;
+	tell_gateway(d);
 	LIST_FOREACH(s, &d->sessions, entry)
 		session_net_changed(s, true);
 }
@@ -256,10 +268,12 @@ daemon_init(struct daemon *d, const struct daemon_config *config)
 	d->relays = relay_pool_new(d->loop);
 	d->maps = relay_map_source_new(d->loop, config->cache_dir);
 	d->netif = netif_new(d->loop, on_network, d);
+	d->portmap = portmap_new(d->loop, d->workers, !config->no_port_mapping);
 	d->end_timer = loop_timer_new(d->loop, on_end_timer, d);
 	d->ctl = ctl_new(d, config->listen_fd);
 	ok = d->workers != NULL && d->relays != NULL && d->maps != NULL &&
-	     d->netif != NULL && d->end_timer != NULL && d->ctl != NULL;
+	     d->netif != NULL && d->portmap != NULL && d->end_timer != NULL &&
+	     d->ctl != NULL;
 	for (size_t i = 0; i < 2; i++) {
 		d->signals[i] =
 		    loop_signal_new(d->loop, stop_signals[i], on_signal, d);
@@ -269,6 +283,7 @@ daemon_init(struct daemon *d, const struct daemon_config *config)
 		daemon_fini(d);
 		return -ENOMEM;
 	}
+	tell_gateway(d);
 	loop_set_turn_end(d->loop, on_turn_end, d);
 	if (config->idle_exit_us != 0) {
 		d->idle = true;
@@ -291,6 +306,7 @@ daemon_fini(struct daemon *d)
 	ctl_free(d->ctl);
 	bury_the_dead(d);
 	relay_pool_free(d->relays);
+	portmap_free(d->portmap);
 	worker_pool_free(d->workers);
 	relay_map_source_free(d->maps);
 	netif_free(d->netif);

@@ -13,6 +13,7 @@
 
 struct ctl;
 struct endpoint;
+struct portmap;
 struct netif;
 struct relay_map_source;
 struct relay_pool;
@@ -36,6 +37,7 @@ struct daemon_config {
 	int64_t idle_exit_us; /* 0: never */
 	bool system;          /* serves other users than our own */
 	bool verbose;
+	bool no_port_mapping;
 };
 
 LIST_HEAD(daemon_endpoints, endpoint);
@@ -49,6 +51,7 @@ struct daemon {
 	struct worker_pool *workers;
 	struct relay_pool *relays;
 	struct relay_map_source *maps;
+	struct portmap *portmap;
 	struct netif *netif;
 	struct loop_timer
 	    *end_timer; /* idle exit, then the limit of stopping */

@@ -36,17 +36,19 @@ struct options {
 	long idle_seconds;
 	bool system;
 	bool verbose;
+	bool no_port_mapping;
 };
 
 static const char usage_text[] =
     "usage: derptund [-v] [--socket PATH] [--state-dir DIR] [--idle-exit "
     "SECONDS]\n"
-    "                [--system]\n"
+    "                [--system] [--no-port-mapping]\n"
     "\n"
     "  --socket PATH        control socket (default " DEFAULT_SOCKET ")\n"
     "  --state-dir DIR      keep copies of fetched DERP maps below DIR\n"
     "  --idle-exit SECONDS  leave when nobody needed us for so long\n"
     "  --system             serve every user who may connect\n"
+    "  --no-port-mapping    ask no gateway to forward ports\n"
     "  -v, --verbose        log debug messages\n"
     "  --version, --help\n";
 
@@ -73,12 +75,21 @@ parse_idle(const char *text, long *ret_seconds)
 static int
 parse_options(int argc, char **argv, struct options *o)
 {
-	enum { SOCKET = 256, STATE_DIR, IDLE_EXIT, SYSTEM, VERSION, HELP };
+	enum {
+		SOCKET = 256,
+		STATE_DIR,
+		IDLE_EXIT,
+		SYSTEM,
+		NO_PORT_MAPPING,
+		VERSION,
+		HELP
+	};
 	static const struct option table[] = {
 		{ "socket", required_argument, NULL, SOCKET },
 		{ "state-dir", required_argument, NULL, STATE_DIR },
 		{ "idle-exit", required_argument, NULL, IDLE_EXIT },
 		{ "system", no_argument, NULL, SYSTEM },
+		{ "no-port-mapping", no_argument, NULL, NO_PORT_MAPPING },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "version", no_argument, NULL, VERSION },
 		{ "help", no_argument, NULL, HELP },
@@ -96,6 +107,8 @@ parse_options(int argc, char **argv, struct options *o)
 				return -EINVAL;
 		} else if (c == SYSTEM)
 			o->system = true;
+		else if (c == NO_PORT_MAPPING)
+			o->no_port_mapping = true;
 		else if (c == 'v')
 			o->verbose = true;
 		else if (c == VERSION) {
@@ -224,7 +237,7 @@ run(const struct daemon_config *config)
 int
 main(int argc, char **argv)
 {
-	struct options o = { NULL, NULL, 0, false, false };
+	struct options o = { NULL, NULL, 0, false, false, false };
 	struct daemon_config config;
 	static char libexec[PATH_MAX], cache[PATH_MAX];
 	bool ours;
@@ -262,6 +275,7 @@ main(int argc, char **argv)
 	config.idle_exit_us = o.idle_seconds * MONO_SEC;
 	config.system = o.system || geteuid() == 0;
 	config.verbose = o.verbose;
+	config.no_port_mapping = o.no_port_mapping;
 	if (confine() < 0)
 		return EXIT_START;
 	return run(&config);

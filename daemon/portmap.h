@@ -43,22 +43,23 @@ struct portmap_mapping {
 struct portmap *portmap_new(
     struct loop *loop, struct worker_pool *workers, bool enabled);
 /**
- * portmap_free(): asks the worker to remove all mappings and end, which it does
- * within WORKER_GRACE_US while the pool lives, and calls nobody back.  Wants
- * left are freed; their pointers are dead.  NULL is fine.
+ * portmap_free(): calls nobody back.  Wants left are freed; their pointers are
+ * dead.  A worker that is left is told to end but hardly in order: that is what
+ * portmap_stop() is for.  NULL is fine.
  */
 void portmap_free(struct portmap *p);
 
 /**
- * portmap_stop(): the daemon is stopping: as if every want were withdrawn, at
- * once and for good.  The worker is gone within WORKER_GRACE_US.
+ * portmap_stop(): the daemon is stopping: all mappings are removed and the
+ * worker ends, within WORKER_GRACE_US; no other is started.  Wants hear nothing
+ * more, but are still to be withdrawn.
  */
 void portmap_stop(struct portmap *p);
 
 /**
  * portmap_set_gateway(): the IPv4 default gateway, at the start and upon every
- * change of the routing table; the port is ignored.  What is the same as before
- * does nothing.
+ * change of routes or addresses; the port is ignored.  Nothing happens when
+ * neither it nor our own address towards it is another than before.
  * @gateway: family 0 when there is none.  Only private addresses (RFC 1918, RFC
  *           6598) are asked for mappings.
  *

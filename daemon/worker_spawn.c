@@ -95,10 +95,14 @@ worker_programs_open(const char *dir, struct worker_programs *ret_programs)
 	p.session = openat(at, "derptun-session", O_PATH | O_CLOEXEC);
 	if (p.session < 0)
 		r = -errno;
+	p.portmap = openat(at, "derptun-portmap", O_PATH | O_CLOEXEC);
+	if (p.portmap < 0)
+		r = -errno;
 	fd_close(&at);
 	if (r < 0) {
 		fd_close(&p.gate);
 		fd_close(&p.session);
+		fd_close(&p.portmap);
 		return r;
 	}
 	*ret_programs = p;
@@ -106,14 +110,26 @@ worker_programs_open(const char *dir, struct worker_programs *ret_programs)
 }
 
 static int
-start(const struct worker_programs *programs, enum ipc_role role, int control,
-    int packets, pid_t *ret_pid)
+program_of(const struct worker_programs *programs, enum ipc_role role)
 {
-	bool is_gate = role == IPC_ROLE_GATE;
-	const char *argv[] = { is_gate ? "derptun-gate" : "derptun-session",
-		NULL };
+	if (role == IPC_ROLE_GATE)
+		return programs->gate;
+	return role == IPC_ROLE_PORTMAP ? programs->portmap : programs->session;
+}
+
+static const char *
+name_of(enum ipc_role role)
+{
+	if (role == IPC_ROLE_GATE)
+		return "derptun-gate";
+	return role == IPC_ROLE_PORTMAP ? "derptun-portmap" : "derptun-session";
+}
+
+static int
+start(int program, const char *name, int control, int packets, pid_t *ret_pid)
+{
+	const char *argv[] = { name, NULL };
 	const char *env[WORKER_MAX_ENV + 1];
-	int program = is_gate ? programs->gate : programs->session;
 	pid_t parent = getpid();
 	pid_t pid;
 
@@ -138,7 +154,8 @@ worker_spawn(const struct worker_programs *programs, enum ipc_role role,
 	if (r == 0)
 		r = fd_seqpacket_pair(&c.packets, &packets, SOCKET_BUFFER);
 	if (r == 0)
-		r = start(programs, role, control, packets, &c.pid);
+		r = start(program_of(programs, role), name_of(role), control,
+		    packets, &c.pid);
 	fd_close(&control);
 	fd_close(&packets);
 	if (r < 0) {

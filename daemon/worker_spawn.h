@@ -12,11 +12,12 @@
 struct worker_programs {
 	int gate;    /* O_PATH */
 	int session; /* O_PATH */
+	int portmap; /* O_PATH */
 };
 
 /**
- * worker_programs_open(): open derptun-gate and derptun-session in @dir.  To be
- * done before root is dropped: the user we become may not reach the folder.
+ * worker_programs_open(): open derptun-gate and its like in @dir.  To be done
+ * before root is dropped: the user we become may not reach the folder.
  *
  * Returns 0, or -errno.
  */
