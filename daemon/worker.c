@@ -20,16 +20,12 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "daemon/worker_batch.h"
 #include "daemon/worker_exit.h"
 #include "daemon/worker_log.h"
-#include "daemon/worker_spawn.h"
-#include "lib/chan.h"
+#include "daemon/worker_state.h"
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "lib/log.h"
-#include "lib/queue.h"
-#include "lib/ratelimit.h"
 
 /* Control messages queued for one worker; boot messages are the largest. */
 #define WORKER_MAX_QUEUED ((size_t)256 * 1024)
@@ -38,37 +34,6 @@
 #define WORKER_LOG_BURST 200
 /* After the process was reaped, for reading what it left. */
 #define WORKER_DRAIN_US (200 * MONO_MS)
-
-/* Owner: the pool. */
-struct worker {
-	LIST_ENTRY(worker) entry;
-	struct worker_pool *pool;
-	struct worker_params p; /* boot is NULL after birth */
-	pid_t pid;              /* 0: reaped */
-	pid_t last_pid;         /* for the log, once reaped */
-	int wait_status;
-	struct chan *control;     /* NULL: closed */
-	struct chan *packets;     /* NULL: closed */
-	struct loop_timer *timer; /* birth, then kill, then drain */
-	struct ratelimit logs;
-	uint32_t seq;
-	bool born;
-	bool stopping;
-	bool stop_sent;
-	bool abandoned;
-	bool has_reason; /* by ENDED or by our verdict; the first one counts */
-	struct ipc_reason reason;
-};
-
-struct worker_pool {
-	struct loop *loop;
-	struct loop_signal *sigchld;
-	LIST_HEAD(worker_list, worker) workers;
-	size_t count;
-	struct worker_programs programs;
-	struct worker_child spare; /* a session's program, not yet booted */
-	struct worker_batch batch;
-};
 
 static const char *
 role_name(enum ipc_role role)
@@ -94,8 +59,8 @@ close_packets(struct worker *w)
 	w->packets = NULL;
 }
 
-static void
-bury(struct worker *w)
+void
+worker_bury(struct worker *w)
 {
 	struct worker_pool *pool = w->pool;
 
@@ -133,12 +98,12 @@ check_gone(struct worker *w, struct mono now)
 	reason_from_status(w);
 	reason = w->reason;
 	if (w->abandoned) {
-		bury(w);
+		worker_bury(w);
 		return;
 	}
 	w->abandoned = true; /* gone() is the last callback */
 	w->p.gone(w->p.arg, reason.code, reason.text, now);
-	bury(w);
+	worker_bury(w);
 }
 
 static void
@@ -299,72 +264,15 @@ on_packets_closed(void *arg, int r)
 	check_gone(w, loop_now(w->pool->loop));
 }
 
-static void
-reaped(struct worker_pool *pool, pid_t pid, int status, struct mono now)
-{
-	struct worker *w, *next;
-
-	if (worker_spawn_reaped(&pool->spare, pid))
-		return;
-	LIST_FOREACH_SAFE(w, &pool->workers, entry, next) {
-		if (w->pid != pid)
-			continue;
-		w->wait_status = status;
-		w->last_pid = pid;
-		w->pid = 0;
-		begin_stop(w, WORKER_DRAIN_US);
-		loop_timer_in(w->timer, WORKER_DRAIN_US);
-		check_gone(w, now);
-		return;
-	}
-}
-
-static void
-on_sigchld(void *arg, int signo, struct mono now)
-{
-	struct worker_pool *pool = arg;
-	int status;
-	pid_t pid;
-
-	(void)signo;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		reaped(pool, pid, status, now);
-}
-
-struct worker_pool *
-worker_pool_new(struct loop *loop, const struct worker_programs *programs)
-{
-	struct worker_pool *pool = calloc(1, sizeof(*pool));
-
-	if (pool == NULL)
-		return NULL;
-	pool->loop = loop;
-	LIST_INIT(&pool->workers);
-	pool->programs = *programs;
-	pool->spare = worker_spawn_none;
-	pool->sigchld = loop_signal_new(loop, SIGCHLD, on_sigchld, pool);
-	if (pool->sigchld == NULL) {
-		free(pool);
-		return NULL;
-	}
-	return pool;
-}
-
 void
-worker_pool_free(struct worker_pool *pool)
+worker_reaped(struct worker *w, int status, struct mono now)
 {
-	struct worker *w, *next;
-
-	if (pool == NULL)
-		return;
-	LIST_FOREACH_SAFE(w, &pool->workers, entry, next) {
-		if (w->pid > 0)
-			(void)kill(w->pid, SIGKILL);
-		bury(w);
-	}
-	worker_spawn_close(&pool->spare);
-	loop_signal_free(pool->sigchld);
-	free(pool);
+	w->wait_status = status;
+	w->last_pid = w->pid;
+	w->pid = 0;
+	begin_stop(w, WORKER_DRAIN_US);
+	loop_timer_in(w->timer, WORKER_DRAIN_US);
+	check_gone(w, now);
 }
 
 /* Our ends of the channels; the descriptors are theirs on success. */
@@ -400,35 +308,41 @@ make_channels(struct worker *w, int *control, int *packets)
 	return 0;
 }
 
-void
-worker_pool_prepare(struct worker_pool *pool, bool wanted)
+/* @child is the worker's process from here on, even on failure. */
+static int
+adopt(
+    struct worker *w, struct worker_child *child, const struct worker_params *p)
 {
-	if (!wanted)
-		worker_spawn_close(&pool->spare);
-	else if (pool->spare.pid == 0) /* a failure repeats when needed */
-		(void)worker_spawn(
-		    &pool->programs, IPC_ROLE_SESSION, &pool->spare);
+	int r = make_channels(w, &child->control, &child->packets);
+
+	if (r == 0)
+		r = chan_send(w->control, p->boot, p->boot_len, &p->boot_fd,
+		    p->boot_fd >= 0 ? 1 : 0);
+	if (r == 0) {
+		w->pid = child->pid;
+		return 0;
+	}
+	/* The caller still owns boot_fd; the pool reaps. */
+	chan_free(w->control);
+	w->control = NULL;
+	close_packets(w);
+	worker_spawn_close(child);
+	return r;
 }
 
 static int
 give_birth(struct worker *w, const struct worker_params *p)
 {
+	struct worker_pool *pool = w->pool;
 	struct worker_child child;
-	int r = 0;
+	int r;
 
-	if (w->p.role != IPC_ROLE_SESSION ||
-	    !worker_spawn_take(&w->pool->spare, &child))
-		r = worker_spawn(&w->pool->programs, w->p.role, &child);
-	if (r < 0)
-		return r;
-	r = make_channels(w, &child.control, &child.packets);
-	if (r == 0)
-		r = chan_send(w->control, p->boot, p->boot_len, &p->boot_fd,
-		    p->boot_fd >= 0 ? 1 : 0);
-	w->pid = child.pid;
-	if (r < 0) /* the caller still owns boot_fd; the pool reaps */
-		worker_spawn_close(&child);
-	return r;
+	/* The spare may have died meanwhile, before we were told. */
+	if (w->p.role == IPC_ROLE_SESSION &&
+	    worker_spare_take(&pool->spare, &child) && adopt(w, &child, p) == 0)
+		return 0;
+	r = worker_spawn(&pool->programs, w->p.role, &child);
+	return r == 0 ? adopt(w, &child, p) : r;
 }
 
 int
@@ -459,9 +373,7 @@ worker_new(struct worker_pool *pool, const struct worker_params *p,
 		*ret_worker = w;
 		return 0;
 	}
-	w->abandoned = true;
-	if (w->pid <= 0)
-		bury(w);
+	worker_bury(w);
 	return r;
 }
 
@@ -522,12 +434,6 @@ worker_packet(
 }
 
 void
-worker_pool_flush(struct worker_pool *pool)
-{
-	worker_batch_flush(&pool->batch);
-}
-
-void
 worker_pause(struct worker *w, bool paused)
 {
 	if (w->packets != NULL && !w->stopping)
@@ -577,22 +483,4 @@ size_t
 worker_dropped(const struct worker *w)
 {
 	return w->packets != NULL ? chan_dropped(w->packets) : 0;
-}
-
-size_t
-worker_pool_count(const struct worker_pool *pool)
-{
-	return pool->count;
-}
-
-void
-worker_pool_each(const struct worker_pool *pool,
-    void (*cb)(void *arg, enum ipc_role role, uint32_t id, pid_t pid),
-    void *arg)
-{
-	const struct worker *w;
-
-	LIST_FOREACH(w, &pool->workers, entry)
-		if (!w->abandoned && w->pid > 0)
-			cb(arg, w->p.role, w->p.id, w->pid);
 }

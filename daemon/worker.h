@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "daemon/worker_spawn.h"
+#include "daemon/worker_pool.h"
 #include "lib/fd.h"
 #include "lib/loop.h"
 #include "lib/secret.h"
@@ -18,7 +18,6 @@
 #include "proto/ipc/ipc_body.h"
 
 struct worker;
-struct worker_pool;
 
 /* From fork until BORN; a worker needs a few milliseconds. */
 #define WORKER_BIRTH_US (5 * MONO_SEC)
@@ -64,23 +63,6 @@ struct worker_params {
 	void *arg;
 };
 
-/**
- * worker_pool_new(): @programs is copied; the descriptors stay the caller's.
- * Returns NULL when memory is out.
- */
-struct worker_pool *worker_pool_new(
-    struct loop *loop, const struct worker_programs *programs);
-/** worker_pool_free(): kills what is left and does not wait for it. */
-void worker_pool_free(struct worker_pool *pool);
-
-/**
- * worker_pool_prepare(): have a session worker started that waits for its boot
- * message, unless one does already.  Starting the program takes longer than all
- * the rest of a worker's birth; a failure only means that it is not ready.
- * @wanted: false gives it up: an idle daemon has no workers.
- */
-void worker_pool_prepare(struct worker_pool *pool, bool wanted);
-
 /** worker_new(): fork and exec, or take the one prepared.  Returns 0, -errno,
  * -DT_ERR_LIMIT. */
 int worker_new(struct worker_pool *pool, const struct worker_params *p,
@@ -108,8 +90,6 @@ uint32_t worker_next_seq(struct worker *w);
  */
 void worker_packet(
     struct worker *w, const struct key32 *key, const uint8_t *p, size_t len);
-/** worker_pool_flush(): at the end of each turn. */
-void worker_pool_flush(struct worker_pool *pool);
 /** worker_pause(): stop reading its packets, for back-pressure. */
 void worker_pause(struct worker *w, bool paused);
 
@@ -125,12 +105,5 @@ bool worker_is_born(const struct worker *w);
 pid_t worker_pid(const struct worker *w);
 /** worker_dropped(): packets that it did not take in time. */
 size_t worker_dropped(const struct worker *w);
-
-/** worker_pool_count(): processes not yet reaped. */
-size_t worker_pool_count(const struct worker_pool *pool);
-/** worker_pool_each(): visit all that have an owner. */
-void worker_pool_each(const struct worker_pool *pool,
-    void (*cb)(void *arg, enum ipc_role role, uint32_t id, pid_t pid),
-    void *arg);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fork and exec of workers with their two channels in place. */
+/* Fork and exec of workers with their two channels in place. */
 #ifndef DAEMON_WORKER_SPAWN_H
 #define DAEMON_WORKER_SPAWN_H
 

@@ -65,6 +65,17 @@ params_from_boot(const struct ipc_boot_gate *b)
 }
 
 static int
+on_prepare(void *arg)
+{
+	uint32_t seed;
+
+	(void)arg;
+	secret_random(&seed, sizeof(seed));
+	json_object_seed(seed); /* else it opens a file when confined */
+	return 0;
+}
+
+static int
 on_boot(void *arg, struct worker *w, uint32_t session, struct buf_reader *body,
     int *fds, size_t n_fds)
 {
@@ -73,7 +84,6 @@ on_boot(void *arg, struct worker *w, uint32_t session, struct buf_reader *body,
 	struct gate_params p;
 	struct buf_reader route;
 	int r = ipc_get_boot_gate(body, &boot);
-	uint32_t seed;
 
 	(void)session;
 	(void)fds;
@@ -82,8 +92,6 @@ on_boot(void *arg, struct worker *w, uint32_t session, struct buf_reader *body,
 		return r;
 	g->w = w;
 	worker_set_verbose(w, boot.verbose);
-	secret_random(&seed, sizeof(seed));
-	json_object_seed(seed); /* else it opens a file when confined */
 	p = params_from_boot(&boot);
 	g->held = boot.held;
 	g->adopted = boot.held;
@@ -338,6 +346,7 @@ gate_worker_main(void)
 		.role = IPC_ROLE_GATE,
 		.boot_type = IPC_BOOT_GATE,
 		.profile = &sandbox_gate,
+		.prepare = on_prepare,
 		.boot = on_boot,
 		.start = on_start,
 		.message = on_message,

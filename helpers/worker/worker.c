@@ -2,12 +2,13 @@
 #include "helpers/worker/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <unistd.h>
 
 #include "lib/chan.h"
 #include "lib/err.h"
@@ -30,6 +31,7 @@ struct worker {
 	struct chan *control;
 	struct chan *packets;
 	uint32_t session;
+	int name_fd; /* our own name, or -1 */
 	int exit_status;
 	bool ending;
 };
@@ -125,6 +127,18 @@ on_daemon_gone(void *arg, int r)
 	quit(arg, EXIT_WORKER_OK);
 }
 
+/* Started from a descriptor, a process is named after its number. */
+static void
+rename_to(struct worker *w, const char *what)
+{
+	char name[16]; /* the kernel keeps no more */
+	int n = snprintf(name, sizeof(name), "derptun-%s", what);
+
+	/* Should it fail, people see an odd name. */
+	if (w->name_fd >= 0 && n > 0)
+		(void)!write(w->name_fd, name, (size_t)n);
+}
+
 static int
 read_boot(struct worker *w)
 {
@@ -148,6 +162,8 @@ read_boot(struct worker *w)
 	if (r == 0 && header.type != (uint16_t)w->p->boot_type)
 		r = -DT_ERR_IPC;
 	if (r == 0) {
+		rename_to(w, w->p->name);
+		fd_close(&w->name_fd);
 		w->session = header.session;
 		r = w->p->boot(w->p->arg, w, w->session, &body, fds, n_fds);
 	}
@@ -195,17 +211,40 @@ say_born(struct worker *w)
 }
 
 static int
+confine(struct worker *w)
+{
+	return sandbox_apply(w->p->profile, sandbox_mode_compiled()) == 0
+		   ? EXIT_WORKER_OK
+		   : EXIT_WORKER_SANDBOX;
+}
+
+/* Everything that does not depend on what we are for. */
+static int
+prepare(struct worker *w)
+{
+	w->loop = loop_new();
+	if (w->loop == NULL)
+		return EXIT_WORKER_MEMORY;
+	if (w->p->prepare == NULL)
+		return EXIT_WORKER_OK;
+	if (w->p->prepare(w->p->arg) != 0)
+		return EXIT_WORKER_BOOT;
+	return confine(w);
+}
+
+static int
 live(struct worker *w)
 {
-	int status = read_boot(w);
+	int status = prepare(w);
 
+	if (status == EXIT_WORKER_OK)
+		status = read_boot(w);
+	if (status == EXIT_WORKER_OK && w->p->prepare == NULL)
+		status = confine(w);
 	if (status != EXIT_WORKER_OK)
 		return status;
-	w->loop = loop_new();
-	if (w->loop == NULL || open_channels(w) != 0)
+	if (open_channels(w) != 0)
 		return EXIT_WORKER_MEMORY;
-	if (sandbox_apply(w->p->profile, sandbox_mode_compiled()) != 0)
-		return EXIT_WORKER_SANDBOX;
 	say_born(w);
 	if (w->p->start(w->p->arg, loop_now(w->loop)) != 0)
 		return EXIT_WORKER_MEMORY;
@@ -218,15 +257,14 @@ int
 worker_main(const struct worker_params *p)
 {
 	static struct worker w; /* static: what it holds at exit is no leak */
-	char name[16];          /* the kernel keeps no more */
 	int status;
 
 	w.p = p;
 	w.exit_status = EXIT_WORKER_OK;
 	(void)signal(SIGPIPE, SIG_IGN);
-	/* Started from a descriptor, a process is named after its number. */
-	(void)snprintf(name, sizeof(name), "derptun-%s", p->name);
-	(void)prctl(PR_SET_NAME, name);
+	/* What is confined can write to this, but not call prctl(2). */
+	w.name_fd = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC);
+	rename_to(&w, p->role == IPC_ROLE_SESSION ? "spare" : p->name);
 	log_init(p->name, LOG_LEVEL_INFO);
 	log_set_sink(log_to_daemon, &w);
 	if (secret_init() != 0 || secret_lock_process() != 0)

@@ -3,10 +3,12 @@
  * What every worker process shares: its order of birth, its two channels and
  * its end.  The program supplies what happens in between.
  *
- * Order of birth: read the boot message from fd 3 (nothing else is trusted to
- * exist) -> boot() parses it and loads libraries -> rlimits, no new privileges,
- * Landlock, seccomp -> BORN -> the loop, where the first untrusted byte is
- * read.
+ * Order of birth: prepare() starts libraries -> rlimits, no new privileges,
+ * Landlock, seccomp -> read the boot message from fd 3 (nothing else is trusted
+ * to exist) -> boot() -> BORN -> the loop, where the first untrusted byte is
+ * read.  All that comes before the boot message can be done before there is
+ * anything to do: see daemon/worker_spare.h.  A program without prepare() is
+ * confined after boot() instead.
  */
 #ifndef HELPERS_WORKER_WORKER_H
 #define HELPERS_WORKER_WORKER_H
@@ -29,9 +31,15 @@ struct worker_params {
 	const struct sandbox_profile *profile;
 
 	/*
-	 * Before confinement: decode the boot message, initialise libraries,
-	 * make keys.  fds: set an entry to -1 to keep it.  Not yet allowed:
-	 * sending anything but logs.  Returns 0 or an error (EXIT_WORKER_BOOT).
+	 * Optional.  Before confinement, knowing nothing: initialise libraries,
+	 * above all those that open files.  Returns 0 or an error
+	 * (EXIT_WORKER_BOOT).
+	 */
+	int (*prepare)(void *arg);
+	/*
+	 * Decode the boot message, make keys.  fds: set an entry to -1 to keep
+	 * it.  Not yet allowed: sending anything but logs.  Returns 0 or an
+	 * error (EXIT_WORKER_BOOT).
 	 */
 	int (*boot)(void *arg, struct worker *w, uint32_t session,
 	    struct buf_reader *body, int *fds, size_t n_fds);

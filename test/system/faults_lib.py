@@ -26,6 +26,8 @@ RECONNECT = 30
 # What ended has left nothing behind after this: links linger for 1 s, workers
 # have 1 s to end.
 SETTLE = 8
+# A session's program that waits to be needed; the kernel cuts names.
+SPARE = 'derptun-spare'
 
 
 class Service(l.Service):
@@ -156,7 +158,7 @@ class Daemon:
             self.env)
         self.process.wait_line(r'started uid=', timeout=10)
         self.pid = self.process.proc.pid
-        self.idle_fds = fds_of(self.pid)
+        self.idle_fds = self.fds()
 
     def rpc(self, method, params=None):
         with Rpc(self.socket) as rpc:
@@ -169,7 +171,21 @@ class Daemon:
                 if role in (None, w['role'])}
 
     def children(self):
-        return sorted(l.family(self.pid, l.processes()) - {self.pid})
+        """Workers; not the spare, which comes and goes by itself."""
+        table = l.processes()
+        return sorted(p for p in l.family(self.pid, table) - {self.pid}
+                      if table[p][1] != SPARE)
+
+    def fds(self):
+        """How many descriptors it has, but for the spare's two."""
+        table = l.processes()
+        spares = [p for p in l.family(self.pid, table)
+                  if table[p][1] == SPARE]
+        return fds_of(self.pid) - 2 * len(spares)
+
+    def all_fds(self):
+        """Those of the daemon and of its workers."""
+        return [self.fds(), *map(fds_of, self.children())]
 
     def endpoints(self):
         return self.rpc('endpoint.list')['endpoints']
@@ -197,7 +213,7 @@ class Daemon:
                 table = l.processes()
                 raise AssertionError(
                     f'workers left: {[(p, table.get(p)) for p in kids]}')
-            more = fds_of(self.pid) - self.idle_fds
+            more = self.fds() - self.idle_fds
             if more != 0:
                 raise AssertionError(f'{more} descriptors more than before: '
                                      f'{list_fds(self.pid)}')

@@ -30,7 +30,7 @@ class Abused:
         l.exchange(self.address, f.MIB, f.MIB)
         self.a.rpc('daemon.status')
         time.sleep(0.2)
-        self.fds = f.fds_of(self.a.pid)
+        self.fds = self.a.fds()
         self.rss = f.rss_of(self.a.pid)
         self.pinger = f.Pinger(lab, self.address, self.service.address)
 
@@ -38,7 +38,7 @@ class Abused:
         note = self.pinger.check(pause_ms=pause_ms)
 
         def same():
-            f.expect(f.fds_of(self.a.pid), self.fds, 'descriptors')
+            f.expect(self.a.fds(), self.fds, 'descriptors')
         l.until(same, 5, 'descriptors of the daemon')
         grown = f.rss_of(self.a.pid) - self.rss
         if grown > GROWTH:

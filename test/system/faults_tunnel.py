@@ -38,13 +38,13 @@ def refused(a, b, port, offer, use, address):
     """1,000 refusals, then a backend."""
     refused_once(address)
     a.log_has(r'dial failed .*ECONNREFUSED')
-    before = [f.fds_of(p) for d in (a, b) for p in (d.pid, *d.children())]
+    before = [*a.all_fds(), *b.all_fds()]
     start = time.monotonic()
     refuse_many(address, REFUSALS)
     taken = time.monotonic() - start
 
     def same():
-        now = [f.fds_of(p) for d in (a, b) for p in (d.pid, *d.children())]
+        now = [*a.all_fds(), *b.all_fds()]
         f.expect(now, before, 'descriptors of daemons and workers')
     l.until(same, 8, 'after the refusals')
     told = a.rpc('session.show', {'session': only_session(a)[0]})['worker']
