@@ -19,6 +19,7 @@
 #include "daemon/endpoint.h"
 #include "daemon/event.h"
 #include "daemon/netif.h"
+#include "daemon/portmap.h"
 #include "daemon/session.h"
 #include "daemon/session_why.h"
 #include "daemon/stun_servers.h"
@@ -137,6 +138,8 @@ fill_network(struct session *s, bool interfaces, struct ipc_network *n)
 	const struct stun_servers *servers = servers_of(s);
 	const struct addr *own;
 	size_t n_own = netif_addrs(s->daemon->netif, &own);
+	const struct portmap_mapping *mapping =
+	    s->net.want != NULL ? portmap_current(s->net.want) : NULL;
 	bool has_v6 = false;
 
 	memset(n, 0, sizeof(*n));
@@ -148,6 +151,9 @@ fill_network(struct session *s, bool interfaces, struct ipc_network *n)
 	if (servers != NULL)
 		n->n_stun = (uint8_t)stun_servers_get(
 		    servers, with_v6 && has_v6, n->stun);
+	n->has_mapping = mapping != NULL;
+	if (mapping != NULL)
+		n->mapping = mapping->external;
 }
 
 static bool
@@ -194,6 +200,28 @@ session_net_changed(struct session *s, bool interfaces)
 		send_network(s, &n);
 }
 
+static void
+on_mapping(void *arg, const struct portmap_mapping *mapping)
+{
+	(void)mapping; /* fill_network() asks for it */
+	session_net_changed(arg, false);
+}
+
+/* Without a mapping other ways remain. */
+static void
+want_mapping(struct session *s)
+{
+	uint16_t port = udp_sockets_port(&s->net.sockets, IPC_SOCKET_MANAGED4);
+	int r;
+
+	if (port == 0)
+		return;
+	r = portmap_want(s->daemon->portmap, port, on_mapping, s, &s->net.want);
+	if (r < 0)
+		log_info("session", "no port mapping session=%u code=%s", s->id,
+		    err_name(r));
+}
+
 static int
 send_sockets(struct session *s)
 {
@@ -231,6 +259,7 @@ session_net_start(struct session *s)
 		return;
 	}
 	s->net.is_told = true;
+	want_mapping(s);
 	if (servers != NULL)
 		stun_servers_refresh(servers);
 	fill_network(s, false, &n);
@@ -240,6 +269,8 @@ session_net_start(struct session *s)
 void
 session_net_stop(struct session *s)
 {
+	portmap_unwant(s->net.want);
+	s->net.want = NULL;
 	s->net.is_told = false;
 	s->net.is_late = false;
 	if (s->net.n_why > 0)

@@ -16,6 +16,7 @@
 #include "lib/ratelimit.h"
 #include "proto/ipc/ipc_network.h"
 
+struct portmap_want;
 struct session;
 struct stun_servers;
 
@@ -30,6 +31,7 @@ struct stun_servers;
 /* Owner: the session, whose first worker begins it. */
 struct session_net {
 	struct stun_servers *stun;  /* claimer: its own */
+	struct portmap_want *want;  /* of the IPv4 socket, or NULL */
 	struct udp_sockets sockets; /* as the worker got them */
 	bool is_told;               /* it has SOCKETS and NETWORK */
 	struct ipc_network network; /* as last told */

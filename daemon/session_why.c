@@ -101,6 +101,9 @@ judge_tries(const struct ipc_explanation *e)
 		return (struct session_why_verdict){ "direct-lost",
 			"an address of the peer answered before and does not "
 			"carry packets now" };
+	if (t.pending > 0 && e->path_ms < SESSION_WHY_EARLY_MS)
+		return (struct session_why_verdict){ "probing",
+			"the peer's addresses are still being probed" };
 	if (e->stun_asked > 0 && e->stun_answered == 0)
 		return (struct session_why_verdict){ "udp-blocked",
 			"UDP seems to be blocked here: no STUN server "
@@ -108,9 +111,6 @@ judge_tries(const struct ipc_explanation *e)
 	if (t.refused == e->n_peer)
 		return (struct session_why_verdict){ "no-route",
 			"this machine has no way to any address of the peer" };
-	if (t.pending > 0)
-		return (struct session_why_verdict){ "probing",
-			"the peer's addresses are still being probed" };
 	if (e->symmetric)
 		return (struct session_why_verdict){ "symmetric-nat",
 			"our NAT uses another port for every destination "

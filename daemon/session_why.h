@@ -11,6 +11,9 @@
 
 struct session;
 
+/* So long on the relay, silence of what is being probed says nothing yet. */
+#define SESSION_WHY_EARLY_MS 3000u
+
 /** session_why_path(): "relay", "direct", "raw"; "none" for what else. */
 const char *session_why_path(unsigned kind);
 

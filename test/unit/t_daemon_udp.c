@@ -116,6 +116,8 @@ test_why(void)
 	judge("no-route");
 	peer(1, DIRECT_TRY_PENDING, 1, 0);
 	judge("probing");
+	e.path_ms = SESSION_WHY_EARLY_MS;
+	judge("unanswered");
 	peer(1, DIRECT_TRY_SILENT, 4, 0);
 	judge("unanswered");
 	e.symmetric = true;
