@@ -3,7 +3,9 @@
  * Throughput and CPU of two workers and the relay between them; connection
  * set-up latency.  Not a test: numbers for people.
  *
- * usage: session_bench PATH_OF_DERPTUN_SESSION share|derptun [MIB]
+ * usage: session_bench PATH_OF_DERPTUN_SESSION share|derptun [MIB [MTU]]
+ *
+ * MTU: directly by UDP, over an interface with this MTU (root); else relayed.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -13,12 +15,14 @@
 #include <unistd.h>
 
 #include "test/system/session_app.h"
+#include "test/system/session_net.h"
 #include "test/system/session_world.h"
 #include "test/tap.h"
 
 #define PINGS 100
 
 static struct world w;
+static struct net net;
 static struct app client;
 static struct app backend;
 static bool has_backend;
@@ -73,6 +77,26 @@ cpu(struct end *e)
 }
 
 static void
+start(enum ipc_kind kind, const char *mtu)
+{
+	char command[64];
+
+	if (mtu == NULL) {
+		world_init(&w, kind, false);
+		w.on_dial = on_dial;
+		return;
+	}
+	(void)snprintf(
+	    command, sizeof(command), "ip link set lo mtu %d", atoi(mtu));
+	if (!net_enter() || system(command) != 0)
+		abort();
+	net_init(&net, &w, kind, false, NULL);
+	w.on_dial = on_dial;
+	if (!world_run(&w, net_both_direct, 2000))
+		printf("not direct\n");
+}
+
+static void
 one(unsigned short port, uint64_t bytes)
 {
 	has_backend = false;
@@ -100,9 +124,8 @@ main(int argc, char **argv)
 	    strcmp(argv[2], "share") == 0 ? IPC_KIND_SHARE : IPC_KIND_DERPTUN;
 	mib = argc > 3 ? strtoull(argv[3], NULL, 10) : 1024;
 	(void)signal(SIGPIPE, SIG_IGN);
-	world_init(&w, kind, false);
-	w.on_dial = on_dial;
 	t0 = mono_now();
+	start(kind, argc > 4 ? argv[4] : NULL);
 	(void)world_run(&w, world_is_ready, 10000);
 	printf(
 	    "ready after %.1f ms\n", (double)mono_diff(mono_now(), t0) / 1000);
