@@ -24,7 +24,7 @@
 #include "daemon/portmap.h"
 #include "daemon/relay_link.h"
 #include "daemon/relay_map.h"
-#include "daemon/relay_params.h"
+#include "daemon/roots.h"
 #include "daemon/session.h"
 #include "daemon/worker.h"
 #include "lib/err.h"
@@ -228,6 +228,7 @@ on_network(void *arg, struct mono now)
 
 	(void)now;
 	tell_gateway(d);
+	relay_pool_check_network(d->relays, d->netif);
 	LIST_FOREACH(s, &d->sessions, entry)
 		session_net_changed(s, true);
 }
@@ -310,7 +311,7 @@ daemon_fini(struct daemon *d)
 	worker_pool_free(d->workers);
 	relay_map_source_free(d->maps);
 	netif_free(d->netif);
-	relay_params_forget_system();
+	roots_forget();
 	for (size_t i = 0; i < 2; i++)
 		loop_signal_free(d->signals[i]);
 	loop_timer_free(d->end_timer);

@@ -266,7 +266,7 @@ on_fetched(void *arg, int r, const char *body, size_t len, const char *why)
 		return;
 	}
 	/* What one caller's own roots vouch for is nothing for others. */
-	if (q->params->own_tls == NULL)
+	if (q->params->roots == NULL)
 		cache_write(s, q->params->map_url, body, len);
 	q->own = map;
 	q->map = map;

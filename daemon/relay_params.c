@@ -11,14 +11,10 @@
 #include "lib/err.h"
 #include "lib/fd.h"
 
-/* Roots of the system: large, and the same for all. */
-static struct tls_ctx *system_tls;
-
 struct relay_reader {
 	struct relay_params *p;
 	int *fds;
 	size_t n_fds;
-	struct key32 ca_digest;
 	char *why;
 };
 
@@ -83,8 +79,7 @@ read_ca(struct relay_reader *rd, const json_t *v)
 		    "cannot read the CA file: %s", err_str(r));
 		return r;
 	}
-	secret_sha256(&rd->ca_digest, pem, len);
-	r = tls_ctx_new_client(&rd->p->own_tls, pem, len);
+	r = roots_get(pem, len, &rd->p->roots);
 	free(pem);
 	return r == 0 ? 0
 		      : fail(rd, r, "the CA file holds no usable certificate");
@@ -187,13 +182,13 @@ read_members(struct relay_reader *rd, const json_t *o)
 }
 
 static void
-make_digest(struct relay_reader *rd)
+make_digest(struct relay_params *p)
 {
-	struct relay_params *p = rd->p;
 	struct key32 part[4];
 
 	memset(part, 0, sizeof(part));
-	part[0] = rd->ca_digest;
+	if (p->roots != NULL)
+		part[0] = p->roots->digest;
 	secret_sha256(&part[1], p->pin, sizeof(p->pin));
 	if (p->map_text != NULL)
 		secret_sha256(&part[2], p->map_text, strlen(p->map_text));
@@ -208,7 +203,7 @@ relay_params_parse(const json_t *o, int *fds, size_t n_fds,
 /* NOLINTEND(readability-non-const-parameter) */
 {
 	struct relay_params *p = calloc(1, sizeof(*p));
-	struct relay_reader rd = { p, fds, n_fds, { { 0 } }, ret_why };
+	struct relay_reader rd = { p, fds, n_fds, ret_why };
 	int r;
 
 	ret_why[0] = '\0';
@@ -220,7 +215,7 @@ relay_params_parse(const json_t *o, int *fds, size_t n_fds,
 		relay_params_unref(p);
 		return r;
 	}
-	make_digest(&rd);
+	make_digest(p);
 	*ret_params = p;
 	return 0;
 }
@@ -237,7 +232,7 @@ relay_params_unref(struct relay_params *p)
 {
 	if (p == NULL || --p->refs > 0)
 		return;
-	tls_ctx_free(p->own_tls);
+	roots_put(p->roots);
 	free(p->map_text);
 	free(p);
 }
@@ -245,24 +240,8 @@ relay_params_unref(struct relay_params *p)
 int
 relay_params_tls(const struct relay_params *p, struct tls_ctx **ret_ctx)
 {
-	int r;
-
-	if (p->own_tls != NULL) {
-		*ret_ctx = p->own_tls;
-		return 0;
-	}
-	if (system_tls == NULL) {
-		r = tls_ctx_new_client(&system_tls, NULL, 0);
-		if (r < 0)
-			return r;
-	}
-	*ret_ctx = system_tls;
+	if (p->roots == NULL)
+		return roots_system(ret_ctx);
+	*ret_ctx = p->roots->tls;
 	return 0;
-}
-
-void
-relay_params_forget_system(void)
-{
-	tls_ctx_free(system_tls);
-	system_tls = NULL;
 }

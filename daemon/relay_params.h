@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "daemon/roots.h"
 #include "lib/secret.h"
 #include "proto/tls/tls_ctx.h"
 #include "proto/token/token_route.h"
@@ -27,8 +28,8 @@ struct relay_params {
 	char pin[TLS_CTX_PIN_LEN];          /* "" for none */
 	char *map_text;                     /* or NULL */
 	char map_url[RELAY_PARAMS_MAX_URL]; /* or "" */
-	struct tls_ctx *own_tls; /* roots of the caller, or NULL: system's */
-	struct key32 digest;     /* over all of the above */
+	struct roots *roots; /* of the caller, or NULL: the system's */
+	struct key32 digest; /* over all of the above */
 };
 
 /**
@@ -48,14 +49,7 @@ struct relay_params *relay_params_ref(struct relay_params *p);
 /** relay_params_unref(): NULL is fine. */
 void relay_params_unref(struct relay_params *p);
 
-/**
- * relay_params_tls(): the context to use.  The system's roots are read once,
- * when first needed, and dropped with relay_params_forget_system().
- *
- * Returns 0 or -ENOMEM; *@ret_ctx is borrowed.
- */
+/** relay_params_tls(): the context to use; as roots_system(). */
 int relay_params_tls(const struct relay_params *p, struct tls_ctx **ret_ctx);
-/** relay_params_forget_system(): no TLS connection of it may exist any more. */
-void relay_params_forget_system(void);
 
 #endif
