@@ -43,6 +43,8 @@ wait_readable(int fd, struct mono deadline)
 	return n == 0 ? -ETIMEDOUT : 0;
 }
 
+/* Takes the first line and nothing after it: that is its reader's who comes
+ * next. */
 static int
 read_line(int fd, struct mono deadline, char line[MAX_HELLO], size_t *ret_len)
 {
@@ -50,16 +52,24 @@ read_line(int fd, struct mono deadline, char line[MAX_HELLO], size_t *ret_len)
 	int r;
 
 	while (len < MAX_HELLO) {
-		ssize_t n = recv(fd, line + len, 1, MSG_DONTWAIT);
+		size_t room = MAX_HELLO - len;
+		ssize_t n = recv(fd, line + len, room, MSG_DONTWAIT | MSG_PEEK);
+		const char *end;
 
 		if (n == 0 || (n < 0 && errno == ECONNRESET))
 			return -DT_ERR_CLOSED;
-		if (n == 1 && line[len] == '\n') {
-			*ret_len = len;
-			return 0;
+		if (n > 0) {
+			end = memchr(line + len, '\n', (size_t)n);
+			if (end != NULL)
+				n = end - (line + len) + 1;
+			n = recv(fd, line + len, (size_t)n, MSG_DONTWAIT);
 		}
-		if (n == 1) {
-			len++;
+		if (n > 0) {
+			len += (size_t)n;
+			if (line[len - 1] == '\n') {
+				*ret_len = len - 1;
+				return 0;
+			}
 			continue;
 		}
 		if (errno != EAGAIN)
