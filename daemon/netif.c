@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "daemon/netlink.h"
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "lib/log.h"
@@ -49,7 +48,8 @@ struct netif {
 	bool is_settling;
 	uint32_t seq;
 	struct view view;
-	struct netlink_table table;         /* while looking */
+	bool is_table_good;                 /* as of the last look */
+	struct netlink_table table;         /* likewise */
 	uint8_t answer[NETLINK_MAX_ANSWER]; /* while looking */
 };
 
@@ -149,6 +149,7 @@ look(struct netif *n, struct view *ret_view)
 {
 	int r = n->ask_fd < 0 ? -ENOTSUP : 0;
 
+	n->is_table_good = false;
 	memset(ret_view, 0, sizeof(*ret_view));
 	memset(&n->table, 0, sizeof(n->table));
 	if (r == 0)
@@ -163,6 +164,7 @@ look(struct netif *n, struct view *ret_view)
 		add_source(ret_view, AF_INET6);
 		return;
 	}
+	n->is_table_good = true;
 	/* No route is an answer too. */
 	(void)ask(n, NETLINK_ROUTE4);
 	(void)ask(n, NETLINK_ROUTE6);
@@ -311,6 +313,12 @@ netif_addrs(const struct netif *n, const struct addr **ret_addrs)
 {
 	*ret_addrs = n->view.addrs;
 	return n->view.n;
+}
+
+enum netlink_presence
+netif_presence(const struct netif *n, const struct addr *a)
+{
+	return n->is_table_good ? netlink_presence(&n->table, a) : NETLINK_UP;
 }
 
 bool

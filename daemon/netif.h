@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "daemon/netlink.h"
 #include "lib/addr.h"
 #include "lib/loop.h"
 
@@ -43,6 +44,11 @@ void netif_free(struct netif *n);
  * @ret_addrs: NETIF_MAX_ADDRS at most; borrowed until the next callback.
  */
 size_t netif_addrs(const struct netif *n, const struct addr **ret_addrs);
+
+/** netif_presence(): can what has this address of ours (port ignored) still be
+ * heard?  UP when that is not known. */
+enum netlink_presence netif_presence(
+    const struct netif *n, const struct addr *a);
 
 /** netif_gateway4(): next hop for IPv4 packets to the Internet; port 0.  False
  * when there is none (no route, or a link without gateway). */

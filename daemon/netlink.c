@@ -335,6 +335,23 @@ rank(const struct netlink_table *t, const struct netlink_addr *a)
 	return addr_equal(&out->source, &a->addr) ? 0 : 1;
 }
 
+enum netlink_presence
+netlink_presence(const struct netlink_table *t, const struct addr *a)
+{
+	struct addr want = addr_unmap(a);
+	enum netlink_presence best = NETLINK_GONE;
+
+	want.port = 0;
+	for (size_t i = 0; i < t->n_addrs; i++)
+		if (addr_equal(&t->addrs[i].addr, &want)) {
+			if (t->addrs[i].is_up)
+				return NETLINK_UP;
+			best = NETLINK_DOWN;
+		}
+	/* More addresses than we remember. */
+	return t->n_addrs == NETLINK_MAX_ADDRS ? NETLINK_UP : best;
+}
+
 static bool
 contains(const struct addr *list, size_t n, const struct addr *a)
 {

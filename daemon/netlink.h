@@ -68,6 +68,13 @@ size_t netlink_write(uint8_t out[static NETLINK_MAX_REQUEST],
 int netlink_read(
     struct netlink_table *t, uint32_t seq, const uint8_t *p, size_t len);
 
+enum netlink_presence { NETLINK_GONE, NETLINK_DOWN, NETLINK_UP };
+
+/** netlink_presence(): is @a (port ignored) an address of ours, in whatever
+ * condition, and is its interface up? */
+enum netlink_presence netlink_presence(
+    const struct netlink_table *t, const struct addr *a);
+
 /**
  * netlink_choose(): the addresses worth telling, port 0, the best first (see
  * netif_addrs()).

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/netif.h"
 #include "daemon/relay_link_state.h"
 #include "lib/err.h"
 #include "lib/fd.h"
@@ -223,6 +224,7 @@ on_client_ready(void *user, const struct derp_hello_server *info)
 	secret_fingerprint(me, &link->own_public);
 	log_info("relay", "connected to relay %s key=%s", where, me);
 	link->connected_at = now;
+	link->suspended = false;
 	link->ever_connected = true;
 	link->failures = 0;
 	link->error[0] = '\0';
@@ -412,6 +414,47 @@ relay_link_send(struct relay_link *link, const struct key32 *dst,
 	}
 	link->packets_out++;
 	link->bytes_out += len;
+}
+
+static void
+retry_now(struct relay_link *link)
+{
+	backoff_reset(&link->backoff);
+	link->retry_at = loop_now(link->pool->loop);
+	loop_timer_at(link->timer, link->retry_at);
+}
+
+void
+relay_link_check_network(struct relay_link *link, const struct netif *netif)
+{
+	struct addr own;
+
+	if (link->lingering)
+		return;
+	if (link->state == RELAY_LINK_WAITING) {
+		retry_now(link);
+		return;
+	}
+	if (link->stream == NULL)
+		return; /* being dialled: that has its own limits */
+	own = stream_local(link->stream);
+	if (own.family == 0 || addr_is_loopback(&own))
+		return;
+	switch (netif_presence(netif, &own)) {
+	case NETLINK_DOWN:
+		/* It may come back; TCP would be slow to notice. */
+		link->suspended = true;
+		return;
+	case NETLINK_UP:
+		if (!link->suspended)
+			return;
+		break;
+	case NETLINK_GONE:
+		break;
+	}
+	lost(link, -ENETDOWN, "the network changed");
+	if (link->state == RELAY_LINK_WAITING && !link->lingering)
+		retry_now(link);
 }
 
 bool

@@ -17,6 +17,7 @@
 #include "lib/loop.h"
 #include "lib/queue.h"
 
+struct netif;
 struct relay_pool;
 struct relay_link;
 
@@ -75,6 +76,13 @@ struct relay_pool *relay_pool_new(struct loop *loop);
 void relay_pool_free(struct relay_pool *pool);
 /** relay_pool_flush(): at the end of each turn. */
 void relay_pool_flush(struct relay_pool *pool, struct mono now);
+/**
+ * relay_pool_check_network(): addresses or routes of this machine changed.  A
+ * connection whose address is gone, or was down meanwhile, is made anew at once
+ * instead of being waited for; so is one that is waiting for its next attempt.
+ */
+void relay_pool_check_network(
+    struct relay_pool *pool, const struct netif *netif);
 void relay_pool_each(const struct relay_pool *pool,
     void (*cb)(void *arg, const struct relay_link_info *info), void *arg);
 /** relay_pool_is_busy(): does a link still linger? */

@@ -34,6 +34,7 @@ struct relay_link {
 	bool hopeless;
 	bool high;
 	bool lingering;
+	bool suspended; /* its address was seen on a link that is down */
 	int error_code;
 	char error[RELAY_LINK_MAX_ERROR];
 	struct loop_timer *timer; /* client deadline, or retry, or linger */
@@ -54,6 +55,9 @@ struct relay_pool {
 struct loop_timer *relay_link_timer(struct relay_link *link);
 /** relay_link_destroy(): disconnect, remove from the pool, free. */
 void relay_link_destroy(struct relay_link *link);
+/** relay_link_check_network(): addresses of ours came or went. */
+void relay_link_check_network(
+    struct relay_link *link, const struct netif *netif);
 /** relay_link_flush(): what this turn queued. */
 void relay_link_flush(struct relay_link *link, struct mono now);
 /** relay_link_queued(): bytes not yet in the socket. */

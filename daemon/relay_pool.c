@@ -66,6 +66,15 @@ relay_pool_is_busy(const struct relay_pool *pool)
 }
 
 void
+relay_pool_check_network(struct relay_pool *pool, const struct netif *netif)
+{
+	struct relay_link *link, *next;
+
+	LIST_FOREACH_SAFE(link, &pool->links, entry, next)
+		relay_link_check_network(link, netif);
+}
+
+void
 relay_pool_each(const struct relay_pool *pool,
     void (*cb)(void *arg, const struct relay_link_info *info), void *arg)
 {

@@ -107,6 +107,18 @@ stream_queued(const struct stream *s)
 	return s->tls_waits + (s->gathered ? 1 : 0);
 }
 
+struct addr
+stream_local(const struct stream *s)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	struct addr a = { .family = 0 };
+
+	if (getsockname(s->p.fd, (struct sockaddr *)&sa, &len) == 0)
+		(void)addr_from_sockaddr(&a, (const struct sockaddr *)&sa);
+	return a;
+}
+
 const struct tls *
 stream_tls(const struct stream *s)
 {

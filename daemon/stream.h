@@ -51,6 +51,8 @@ size_t stream_write(struct stream *s, const void *p, size_t len);
 void stream_flush(struct stream *s, struct mono now);
 /** stream_queued(): bytes not yet taken by the socket. */
 size_t stream_queued(const struct stream *s);
+/** stream_local(): our end of it; family 0 when that is not known. */
+struct addr stream_local(const struct stream *s);
 /** stream_tls(): NULL for plain streams. */
 const struct tls *stream_tls(const struct stream *s);
 

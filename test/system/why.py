@@ -24,6 +24,8 @@ import faults_lib as fl  # noqa: E402
 # From a cut to the relay, from healing to direct; see switches.
 FALLBACK_S = 8
 RETURN_S = 16
+# Of which the link is down or unusable for one second.
+ROAM_S = 5
 
 
 class Pair:
@@ -205,6 +207,30 @@ def forced(world, build):
         pair.until(1, 12, cause='no-candidates')
 
 
+def roams(world, build):
+    """Only the relay, and the machine's link and address change under it."""
+    with Pair(world, build, ('open', 'open'), offer=('--force-relay',),
+              use=('--force-relay',)) as pair:
+        ns = pair.homes[1].host
+        gaps = []
+        for lines in (('link set eth0 down',),
+                      ('addr del 203.0.113.20/24 dev eth0',
+                       'addr add 203.0.113.77/24 dev eth0')):
+            pings = p.Pings(ns, pair.address)
+            ns.ip(*lines)
+            time.sleep(1)
+            ns.ip('link set eth0 up')
+            ns.default_route(w.GATEWAY, 'eth0')
+            count = pings.count
+            end = time.monotonic() + 10
+            while pings.count < count + 20 and time.monotonic() < end:
+                time.sleep(0.1)
+            pings.stop()
+            gaps.append(round(pings.gap, 2))
+        true(max(gaps) < ROAM_S, f'pauses of {gaps} s')
+        return f'pauses of {gaps} s'
+
+
 def main():
     build = os.path.abspath(sys.argv[1])
     tap = l.Tap()
@@ -218,7 +244,8 @@ def main():
         for title, row in (('direct, lost, moved', direct),
                            ('UDP blocked', blocked),
                            ('NATs that do not match', infeasible),
-                           ('forced relay', forced)):
+                           ('forced relay', forced),
+                           ('another address on the relay', roams)):
             tap.run(title, row, world, build)
     return tap.done()
 
