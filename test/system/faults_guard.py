@@ -19,8 +19,8 @@ import faults_lib as f
 from faults_lib import l
 
 NOBODY = 65534
-PROGRAMS = ('derptund', 'derptun-gate', 'derptun-session', 'derphole',
-            'derptun', 'derptunctl', 'derptun-relay')
+PROGRAMS = ('derptund', 'derptun-gate', 'derptun-session', 'derptun-portmap',
+            'derphole', 'derptun', 'derptunctl', 'derptun-relay')
 
 
 def read(path):
