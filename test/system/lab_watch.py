@@ -100,12 +100,15 @@ class Watcher:
 
     def _run(self):
         while not self._over:
-            if select.select([self.sock], [], [], 0.1)[0]:
+            if not select.select([self.sock], [], [], 0.1)[0]:
+                continue
+            try:
                 packet, where = self.sock.recvfrom(65536)
-                try:
-                    self._note(packet, where[2] == PACKET_OUTGOING)
-                except (IndexError, struct.error):
-                    pass
+                self._note(packet, where[2] == PACKET_OUTGOING)
+            except (IndexError, struct.error):
+                pass  # a fragment
+            except OSError:
+                time.sleep(0.05)  # the link is down
 
     def _note(self, packet, out):
         source, destination, payload = parse(packet)
