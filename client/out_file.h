@@ -36,6 +36,8 @@ struct out_file_params {
 	/* Holes: no space is reserved, and the end may be a hole.  Else the
 	 * announced size is reserved, so that a full disk is known at once. */
 	bool sparse;
+	/* Use a hidden name even where a nameless file would do; for tests. */
+	bool hidden;
 	mode_t mode; /* 0: 0666 less umask, or that of the replaced file */
 	const struct timespec *mtime; /* NULL: now; copied */
 };
@@ -82,7 +84,7 @@ void out_file_flush(struct out_file *f);
  * name, or what had it has it still: -DT_ERR_TRUNCATED, -DT_ERR_TRAILING
  * (@count or the file's length is not the announced size, or they differ),
  * -EEXIST (somebody took the name meanwhile), -ENOSPC, -EDQUOT, -EIO, other
- * -errno.
+ * -errno.  After an error of the folder's own sync it has the name already.
  */
 int out_file_commit(struct out_file *f, int64_t count);
 
