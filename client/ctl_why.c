@@ -153,6 +153,7 @@ ctl_why_print(const json_t *result)
 	print_sockets(result);
 	print_list(result, "interfaces", "addresses here");
 	print_member(result, "gateway", "gateway");
+	print_member(result, "portmap", "port mapping");
 	print_member(result, "mapping", "mapped by the gateway");
 	print_stun(result);
 	print_list(result, "own", "told to the peer");

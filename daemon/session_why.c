@@ -3,6 +3,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/netif.h"
+#include "daemon/portmap.h"
 #include "daemon/session.h"
 #include "lib/err.h"
 #include "proto/path/direct.h"
@@ -238,6 +239,30 @@ add_explanation(json_t *o, const struct ipc_explanation *e)
 	json_decref(said);
 }
 
+/* How the gateway forwards ports, or why it does not. */
+static const char *
+portmap_name(const struct portmap *p)
+{
+	struct portmap_status status;
+
+	portmap_get_status(p, &status);
+	if (!status.enabled)
+		return "off";
+	if (status.gateway.family == 0)
+		return "no-gateway";
+	switch (status.protocol) {
+	case IPC_PORTMAP_PCP:
+		return "pcp";
+	case IPC_PORTMAP_NATPMP:
+		return "nat-pmp";
+	case IPC_PORTMAP_UPNP:
+		return "upnp";
+	case IPC_PORTMAP_NONE:
+	default:
+		return "none";
+	}
+}
+
 /* What we know without it. */
 static void
 add_own(json_t *o, const struct session *s)
@@ -250,6 +275,8 @@ add_own(json_t *o, const struct session *s)
 	(void)json_object_set_new(o, "servers", list_json(n->stun, n->n_stun));
 	if (netif_gateway4(s->daemon->netif, &gateway))
 		(void)json_object_set_new(o, "gateway", addr_json(&gateway));
+	(void)json_object_set_new(
+	    o, "portmap", json_string(portmap_name(s->daemon->portmap)));
 	if (n->has_mapping)
 		(void)json_object_set_new(o, "mapping", addr_json(&n->mapping));
 }
