@@ -120,7 +120,10 @@ direct_called(struct direct *d, struct mono now)
 	}
 	if (pause_us >= CALL_NEWS_US) {
 		d->calm_since = now;
-		d->round = mono_min(d->round, mono_add(now, DIRECT_CALL_US));
+		if (d->has_own)
+			d->round =
+			    mono_min(d->round, mono_add(now, DIRECT_CALL_US));
+		direct_wake(d, d->round);
 	}
 	for (size_t i = 0; i < DIRECT_MAX_ENTRIES; i++) {
 		struct direct_entry *e = &d->entry[i];
@@ -209,15 +212,17 @@ output_control(struct direct *d, struct mono now, struct direct_out *ret_out)
 bool
 direct_output(struct direct *d, struct mono now, struct direct_out *ret_out)
 {
+	d->clock = now;
 	if (mono_before(now, d->wake))
 		return false;
-	d->clock = now;
 	direct_life_advance(d, now);
 	if (!mono_before(now, d->admit))
 		direct_list_admit(d, now);
-	if (output_ack(d, now, ret_out) || output_control(d, now, ret_out) ||
+	/* In this order, as a failed size is a reason for controls. */
+	if (output_ack(d, now, ret_out) ||
 	    direct_size_output(d, now, ret_out) ||
 	    direct_life_output(d, now, ret_out) ||
+	    output_control(d, now, ret_out) ||
 	    direct_probe_output(d, now, ret_out))
 		return true;
 	direct_list_drop_old(d, now);

@@ -166,7 +166,7 @@ dead_at(const struct direct *d)
 {
 	const struct direct_life *l = &d->life;
 	int64_t rtt_us = d->selected->smooth_us;
-	struct mono at;
+	struct mono at, last;
 
 	if (l->unanswered < MIN_UNANSWERED)
 		return MONO_NEVER;
@@ -175,9 +175,11 @@ dead_at(const struct direct *d)
 	else
 		at = mono_min(mono_add(l->silent, DIRECT_DEAD_US),
 		    mono_add(l->prove, DIRECT_DEAD_US));
-	if (mono_before(at, mono_add(l->probed, every_us(d) - MONO_MS)))
-		at = mono_add(l->probed, every_us(d) - MONO_MS);
-	return at;
+	if (l->unanswered > MIN_UNANSWERED)
+		return at;
+	/* The last of them shall have had its time, too. */
+	last = mono_add(l->probed, every_us(d) - MONO_MS);
+	return mono_before(at, last) ? last : at;
 }
 
 static void

@@ -296,7 +296,7 @@ on_probe(struct direct *d, const struct addr *from,
 	bool fresh;
 
 	if (find_sent(d, &packet->nonce) != NULL ||
-	    !direct_list_can_send(d, from) ||
+	    !direct_list_can_send(d, from) || !candidate_may_send(from) ||
 	    is_replay(d, &packet->nonce, from, &fresh))
 		return;
 	e = direct_list_find(d, from);

@@ -54,6 +54,7 @@ try_next(struct direct *d, struct mono now)
 	struct direct_size *s = &d->size;
 
 	s->trying = next_rung(s);
+	s->checking = false;
 	s->tries = 0;
 	s->next = now;
 	if (s->trying < 0) {
@@ -108,8 +109,14 @@ direct_size_acked(struct direct *d, size_t size, struct mono now)
 		s->bad = rung + 1; /* slow, not lost */
 	if (size > d->payload)
 		set_payload(d, size);
-	if (s->trying >= 0 && s->trying <= rung)
+	if (s->trying < 0 || s->trying > rung)
+		return;
+	if (s->checking) {
+		s->checking = false;
+		s->trying = -1;
+	} else {
 		try_next(d, now);
+	}
 }
 
 /* @rung does not pass. */
@@ -188,6 +195,7 @@ begin(struct direct *d, struct mono now)
 		try_next(d, now);
 	} else if (s->good > 0 && mono_diff(now, s->checked) >= CHECK_US) {
 		s->trying = s->good;
+		s->checking = true;
 		s->tries = 0;
 		s->next = now;
 	}

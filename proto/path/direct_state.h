@@ -98,9 +98,10 @@ struct direct_life {
 
 /* Search for the largest payload; indices into the ladder of direct_size.c. */
 struct direct_size {
-	int good;   /* proven, -1 = none */
-	int bad;    /* the smallest that failed, or the ladder's end */
-	int trying; /* -1 = nothing */
+	int good;      /* proven, -1 = none */
+	int bad;       /* the smallest that failed, or the ladder's end */
+	int trying;    /* -1 = nothing */
+	bool checking; /* good is tried, not something new */
 	unsigned tries;
 	struct mono begun; /* first of these tries */
 	struct mono next;  /* next try, or next look */
