@@ -215,7 +215,8 @@ flush_out(struct splice *sp)
 		ssize_t n =
 		    write_local(sp, fifo_peek(&sp->out), fifo_len(&sp->out));
 
-		if (n == -EAGAIN)
+		sp->out_full = n == -EAGAIN;
+		if (sp->out_full)
 			return;
 		if (n < 0) {
 			sp->out_dead = true;
@@ -253,7 +254,8 @@ deliver(void *arg, size_t index, const uint8_t *p, size_t len)
 	sp->s->counts.bytes_in += len;
 	if (l != NULL)
 		l->owed += len;
-	if (sp->state == SPLICE_RUNNING && fifo_len(&sp->out) >= FLUSH_EARLY)
+	if (sp->state == SPLICE_RUNNING && !sp->out_full &&
+	    fifo_len(&sp->out) >= FLUSH_EARLY)
 		flush_out(sp);
 	return 0;
 }

@@ -58,6 +58,7 @@ struct splice {
 	bool out_cut;  /* its stream broke; what came is still written */
 	bool out_dead; /* the local side takes no more */
 	bool out_shut; /* local writing side is closed */
+	bool out_full; /* it took no more: not tried again in this turn */
 
 	/* Lanes; entries are NULL until they come and after they ended. */
 	bool framed;
