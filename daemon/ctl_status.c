@@ -13,11 +13,14 @@
 static void
 add_worker(void *arg, enum ipc_role role, uint32_t id, pid_t pid)
 {
-	(void)json_array_append_new(
-	    arg, json_pack("{s:i,s:s,s:I}", "pid", (int)pid, "role",
-		     role == IPC_ROLE_GATE ? "gate" : "session",
-		     role == IPC_ROLE_GATE ? "endpoint" : "session",
-		     (json_int_t)id));
+	json_t *o = json_pack(
+	    "{s:i,s:s}", "pid", (int)pid, "role", worker_role_name(role));
+
+	if (o != NULL && role != IPC_ROLE_PORTMAP) /* which is for all */
+		(void)json_object_set_new(o,
+		    role == IPC_ROLE_GATE ? "endpoint" : "session",
+		    json_integer((json_int_t)id));
+	(void)json_array_append_new(arg, o);
 }
 
 static void

@@ -35,12 +35,6 @@
 /* After the process was reaped, for reading what it left. */
 #define WORKER_DRAIN_US (200 * MONO_MS)
 
-static const char *
-role_name(enum ipc_role role)
-{
-	return role == IPC_ROLE_GATE ? "gate" : "session";
-}
-
 static void
 set_reason(struct worker *w, int code, const char *text)
 {
@@ -83,7 +77,7 @@ reason_from_status(struct worker *w)
 	worker_exit_text(w->wait_status, text);
 	if (!w->stop_sent)
 		log_err("worker", "%s session=%u role=%s pid=%d", text, w->p.id,
-		    role_name(w->p.role), (int)w->last_pid);
+		    worker_role_name(w->p.role), (int)w->last_pid);
 	set_reason(w, w->stop_sent ? 0 : -DT_ERR_WORKER_LOST, text);
 }
 
@@ -139,7 +133,7 @@ worker_kill(struct worker *w, const char *why)
 {
 	set_reason(w, -DT_ERR_IPC, why);
 	log_err("worker", "killing worker: %s session=%u role=%s pid=%d", why,
-	    w->p.id, role_name(w->p.role), (int)w->pid);
+	    w->p.id, worker_role_name(w->p.role), (int)w->pid);
 	kill_now(w);
 }
 
@@ -158,7 +152,7 @@ on_timer(void *arg, struct mono now)
 		    w->born ? "worker did not end" : "worker was not born");
 	log_warn("worker", "killing worker that %s session=%u role=%s pid=%d",
 	    w->born ? "does not end" : "was not born", w->p.id,
-	    role_name(w->p.role), (int)w->pid);
+	    worker_role_name(w->p.role), (int)w->pid);
 	kill_now(w);
 }
 
@@ -204,7 +198,8 @@ on_control(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
 	if (r == 0 && h.type == IPC_LOG) {
 		/* One worker must not drown the lines of all others. */
 		if (ratelimit_take(&w->logs, now))
-			r = worker_log(role_name(w->p.role), w->p.id, &body);
+			r = worker_log(
+			    worker_role_name(w->p.role), w->p.id, &body);
 	} else if (r == 0 && h.type == IPC_ENDED)
 		r = on_ended(w, &body);
 	else if (r == 0 && !w->abandoned && h.type == IPC_BORN)
@@ -369,7 +364,7 @@ worker_new(struct worker_pool *pool, const struct worker_params *p,
 	if (r == 0) {
 		loop_timer_in(w->timer, WORKER_BIRTH_US);
 		log_debug("worker", "started session=%u role=%s pid=%d",
-		    w->p.id, role_name(w->p.role), (int)w->pid);
+		    w->p.id, worker_role_name(w->p.role), (int)w->pid);
 		*ret_worker = w;
 		return 0;
 	}

@@ -137,6 +137,12 @@ name_of(enum ipc_role role)
 	return role == IPC_ROLE_PORTMAP ? "derptun-portmap" : "derptun-session";
 }
 
+const char *
+worker_role_name(enum ipc_role role)
+{
+	return name_of(role) + strlen("derptun-");
+}
+
 static int
 start(int program, const char *name, int control, int packets, pid_t *ret_pid)
 {

@@ -41,6 +41,9 @@ struct worker_child {
 int worker_spawn(const struct worker_programs *programs, enum ipc_role role,
     struct worker_child *ret_child);
 
+/** worker_role_name(): "gate", "session", "portmap". */
+const char *worker_role_name(enum ipc_role role);
+
 extern const struct worker_child worker_spawn_none;
 
 /** worker_spawn_take(): move @child, leaving none; false if there is none. */

@@ -18,7 +18,7 @@
 /* Ports at the same time; more than the daemon asks for, as those being removed
  * count. */
 #define MAPPER_MAX_LEASES 320u
-/* After mapper_stop(): three attempts at removing, no longer. */
+/* After mapper_stop(): two attempts at removing, no longer. */
 #define MAPPER_STOP_US (750 * MONO_MS)
 
 struct mapper;

@@ -31,6 +31,7 @@ struct lease {
 	bool again;                  /* REMOVING: requested anew meanwhile, */
 	struct ipc_map_request next; /* like this */
 	unsigned sends;              /* ASKING, REMOVING: so far */
+	struct mono asked_at;        /* ASKING: since */
 	struct mono next_send;       /* UDP only */
 	struct mono not_before;      /* WAITING */
 	struct mono renew_at;        /* HELD */
@@ -67,6 +68,7 @@ struct mapper {
 	struct epoch pcp_epoch;
 	struct epoch natpmp_epoch;
 	bool natpmp_address_asked;
+	struct mono heard;      /* the last answer of any kind */
 	struct mono poll_at;    /* WORKING */
 	struct mono ask_all_at; /* NEVER: no need */
 	struct mono asked_all;  /* last */
@@ -76,7 +78,29 @@ struct mapper {
 	bool igd_poll;           /* a CHECKING is due */
 };
 
-/* mapper.c */
+/* The pause after the first probe without success. */
+#define MAPPER_FIRST_PAUSE_US (5 * MONO_SEC)
+
+static inline bool
+mapper_is_udp(const struct lease *l)
+{
+	return l->protocol != IPC_PORTMAP_UPNP;
+}
+
+/* mapper_lease.c */
+
+void mapper_set_state(
+    struct mapper *m, struct lease *l, enum lease_state state);
+/** mapper_wait(): WAITING until @at. */
+void mapper_wait(struct mapper *m, struct lease *l, struct mono at);
+/** mapper_forget(): frees @l, of which nothing is left. */
+void mapper_forget(struct mapper *m, struct lease *l);
+/** mapper_report_gone(): if it was reported. */
+void mapper_report_gone(struct mapper *m, struct lease *l, int reason);
+/** mapper_end_probe(): whatever came of it. */
+void mapper_end_probe(struct mapper *m);
+/** mapper_set_poll(): look after the gateway a while from now. */
+void mapper_set_poll(struct mapper *m, struct mono now);
 
 /** mapper_granted(): the gateway maps @l to @external. */
 void mapper_granted(struct mapper *m, struct lease *l,

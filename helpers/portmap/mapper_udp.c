@@ -23,13 +23,14 @@
 _Static_assert(PCP_NONCE_LEN == IPC_PORTMAP_NONCE_LEN, "one nonce");
 
 /* Until the next datagram; the last one until giving up.  RFC 6886 3.1 doubles
- * from 250 ms up to nine times; people wait here, and there is UPnP. */
-static const int64_t ask_waits_us[] = { 250 * MONO_MS, 500 * MONO_MS,
-	1000 * MONO_MS, 2000 * MONO_MS };
+ * from 250 ms up to nine times, RFC 6887 8.1.1 from 3 s.  The probe is quick,
+ * as there is UPnP; the others know that the gateway answers, in its own time.
+ */
+static const int64_t ask_waits_us[] = { 1000 * MONO_MS, 2000 * MONO_MS,
+	4000 * MONO_MS };
 static const int64_t probe_waits_us[] = { 250 * MONO_MS, 500 * MONO_MS,
 	250 * MONO_MS };
-static const int64_t remove_waits_us[] = { 250 * MONO_MS, 250 * MONO_MS,
-	250 * MONO_MS };
+static const int64_t remove_waits_us[] = { 350 * MONO_MS, 350 * MONO_MS };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -53,8 +53,8 @@ on_added(struct mapper *m, struct lease *l, const struct igd_result *res,
 	} else if (res->error == IGD_REFUSED) {
 		mapper_refused(m, l, -EACCES, HOLD_S, now);
 	} else {
-		mapper_lost(m, now);
 		mapper_unanswered(m, l, now);
+		mapper_lost(m, now);
 	}
 }
 
@@ -76,7 +76,7 @@ on_done(void *arg, const struct igd_result *res, struct mono now)
 	struct lease *l = m->igd_lease;
 
 	m->igd_lease = NULL;
-	if (m->protocol == IPC_PORTMAP_UPNP)
+	if (m->protocol == IPC_PORTMAP_UPNP && res->error != IGD_SILENT)
 		mapper_heard(m, now);
 	if (m->igd_work == IGD_ADDING)
 		on_added(m, l, res, now);
