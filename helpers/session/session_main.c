@@ -3,6 +3,7 @@
 #include <jansson.h>
 
 #include "helpers/session/msgs.h"
+#include "helpers/session/rehearsal.h"
 #include "helpers/session/sandbox_session.h"
 #include "helpers/session/session.h"
 #include "helpers/worker/worker.h"
@@ -17,6 +18,13 @@ prepare(void *arg)
 	secret_random(&seed, sizeof(seed));
 	json_object_seed(seed); /* else it opens a file when confined */
 	return 0;
+}
+
+static void
+rehearse(void *arg)
+{
+	(void)arg;
+	(void)rehearsal_run(); /* what fails here will say so when it counts */
 }
 
 static int
@@ -73,6 +81,7 @@ main(void)
 		.boot_type = IPC_BOOT_SESSION,
 		.profile = &sandbox_session,
 		.prepare = prepare,
+		.rehearse = rehearse,
 		.boot = boot,
 		.start = start,
 		.message = message,

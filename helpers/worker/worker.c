@@ -139,11 +139,18 @@ rename_to(struct worker *w, const char *what)
 		(void)!write(w->name_fd, name, (size_t)n);
 }
 
+static bool
+is_boot_there(int timeout_ms)
+{
+	struct pollfd p = { .fd = IPC_FD_CONTROL, .events = POLLIN };
+
+	return poll(&p, 1, timeout_ms) == 1;
+}
+
 static int
 read_boot(struct worker *w)
 {
 	struct ipc_view view = { IPC_TO_WORKER, w->p->role, IPC_STATE_BORN };
-	struct pollfd p = { .fd = IPC_FD_CONTROL, .events = POLLIN };
 	uint8_t *msg = malloc(IPC_MAX_MESSAGE);
 	struct ipc_header header;
 	struct buf_reader body;
@@ -155,7 +162,7 @@ read_boot(struct worker *w)
 	if (msg == NULL)
 		return EXIT_WORKER_MEMORY;
 	/* It comes when the daemon needs us; without the daemon, its end. */
-	if (poll(&p, 1, -1) == 1)
+	if (is_boot_there(-1))
 		n = fd_recv(IPC_FD_CONTROL, msg, IPC_MAX_MESSAGE, fds, &n_fds);
 	r = n <= 0 ? -DT_ERR_IPC
 		   : ipc_parse(&view, msg, (size_t)n, n_fds, &header, &body);
@@ -222,6 +229,8 @@ confine(struct worker *w)
 static int
 prepare(struct worker *w)
 {
+	int status;
+
 	w->loop = loop_new();
 	if (w->loop == NULL)
 		return EXIT_WORKER_MEMORY;
@@ -229,7 +238,11 @@ prepare(struct worker *w)
 		return EXIT_WORKER_OK;
 	if (w->p->prepare(w->p->arg) != 0)
 		return EXIT_WORKER_BOOT;
-	return confine(w);
+	status = confine(w);
+	if (status == EXIT_WORKER_OK && w->p->rehearse != NULL &&
+	    !is_boot_there(0))
+		w->p->rehearse(w->p->arg);
+	return status;
 }
 
 static int

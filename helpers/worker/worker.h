@@ -37,6 +37,12 @@ struct worker_params {
 	 */
 	int (*prepare)(void *arg);
 	/*
+	 * Optional, with prepare() only.  Confined, while nobody waits: the
+	 * boot message has not come.  Do what is slow when done for the first
+	 * time.
+	 */
+	void (*rehearse)(void *arg);
+	/*
 	 * Decode the boot message, make keys.  fds: set an entry to -1 to keep
 	 * it.  Not yet allowed: sending anything but logs.  Returns 0 or an
 	 * error (EXIT_WORKER_BOOT).
