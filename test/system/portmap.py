@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import time
 
 import portmap_lab as p
@@ -226,19 +225,6 @@ ROWS = [
 ]
 
 
-def run(tap, home, argv, title, test):
-    def row():
-        with tempfile.TemporaryDirectory() as folder, \
-                p.Watch(home, argv[1], argv[2]) as watch:
-            try:
-                return test(home, watch, folder)
-            except AssertionError:
-                for line in watch.logged[-20:]:
-                    print('#', line)
-                raise
-    tap.run(title, row)
-
-
 def main(argv):
     tap = l.Tap()
     try:
@@ -251,7 +237,7 @@ def main(argv):
     home = p.Home()
     for title, test in ROWS:
         if len(argv) < 4 or re.search(argv[3], title):
-            run(tap, home, argv, title, test)
+            p.run_row(tap, home, argv, title, test)
     return tap.done()
 
 

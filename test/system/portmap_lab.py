@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -254,3 +255,17 @@ def gone_in(home, external, seconds=WAIT):
 
 def seconds_since(start):
     return time.monotonic() - start
+
+
+def run_row(tap, home, argv, title, test):
+    """One row of a test: a folder and a watch of its own."""
+    def row():
+        with tempfile.TemporaryDirectory() as folder, \
+                Watch(home, argv[1], argv[2]) as watch:
+            try:
+                return test(home, watch, folder)
+            except AssertionError:
+                for line in watch.logged[-20:]:
+                    print('#', line)
+                raise
+    tap.run(title, row)
