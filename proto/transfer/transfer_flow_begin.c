@@ -426,8 +426,11 @@ transfer_flow_step_begin(struct transfer_flow *f, struct mono now)
 	    !mono_before(now, mono_min(f->connect_by, f->connect_most)))
 		transfer_flow_break(f, -DT_ERR_TIMEOUT, true,
 		    "the other side did not connect", now);
-	if (!transfer_flow_is_over(f))
-		decide_path(f, now);
+	if (transfer_flow_is_over(f))
+		return;
+	decide_path(f, now);
+	if (f->no_raw) /* should the peer's candidates have come after that */
+		ready_set_verdict(f->ready, false, now);
 }
 
 void
