@@ -6,8 +6,10 @@ import lab_boxes as b
 
 
 class Cut:
-    """cuts: does the path need to fall back?  Else it may go on."""
+    """cuts: does the path need to fall back?  Else it may go on.  return_s: from
+    healing to direct again; probes that were silent rest for up to 6 s."""
     cuts = True
+    return_s = 15
 
     def __init__(self, field, random):
         self.field, self.random = field, random
@@ -53,8 +55,10 @@ class Dropped(Cut):
 
 
 class Rebound(Cut):
-    """The other's box forgets its flows and chooses other ports."""
+    """The other's box forgets its flows and chooses other ports, which STUN has
+    to tell: it asks each 25 s."""
     cuts = False
+    return_s = 40
 
     def cut(self):
         self.field.rebindings += 1

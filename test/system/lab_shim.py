@@ -165,11 +165,17 @@ def narrow(shim, ends, stream):
 
 
 def fast(shim, ends, stream):
-    rate = max(stream(256 << 20) for _ in range(3))
-    text = f'{rate:.0f} Mb/s in frames of 1514; {shim.stats()}'
+    """By its own CPU time: others may be using the machine."""
+    total = 512 << 20
+    pid = shim.process.proc.pid
+    before = l.processes()[pid][2]
+    rate = stream(total)
+    able = total * 8 / (l.processes()[pid][2] - before) / 1e6
+    text = (f'{rate:.0f} Mb/s in frames of 1514, {able:.0f} if it had a core; '
+            f'{shim.stats()}')
     sanitized = b'__asan_init' in open(
         shim.world.lab.our('test/system/lab_shim'), 'rb').read()
-    if rate < (500 if not sanitized else 50):
+    if able < (500 if not sanitized else 50):
         raise AssertionError(text)
     return text
 
