@@ -34,6 +34,7 @@ on_claimed(struct job_events *e, const json_t *params)
 {
 	(void)params;
 	e->is_direct = e->is_raw = false;
+	e->is_claimed = true;
 	if (is_listening_side(e))
 		cli_out_status(e->out, "claimed");
 	if (e->kind != JOB_SHARE)
@@ -115,6 +116,25 @@ on_ready(struct job_events *e, const json_t *params)
 	e->reconnecting = false;
 }
 
+/* derptun says this at the end of each tunnel, share and open never. */
+static void
+tell_tunnel_end(struct job_events *e)
+{
+	bool is_derptun = strcmp(e->out->program, "derptun") == 0;
+
+	if (e->is_claimed &&
+	    (e->kind == JOB_SERVE || (e->kind == JOB_OPEN && is_derptun)))
+		cli_out_status(e->out, "stream-complete");
+	e->is_claimed = false;
+}
+
+static void
+on_ended(struct job_events *e, const json_t *params)
+{
+	(void)params;
+	tell_tunnel_end(e);
+}
+
 static void
 on_reconnecting(struct job_events *e, const json_t *params)
 {
@@ -122,6 +142,7 @@ on_reconnecting(struct job_events *e, const json_t *params)
 	    json_integer_value(json_object_get(params, "delay_ms"));
 	const char *reason = member(params, "reason");
 
+	tell_tunnel_end(e);
 	e->reconnecting = true;
 	e->is_direct = false;
 	cli_out_note(e->out, "reconnecting: %s (retry in %lld s)",
@@ -184,7 +205,7 @@ static const struct event_row rows[] = {
 	{ "reconnecting", on_reconnecting, JOB_EVENT_OTHER },
 	{ "stream-end", on_stream_end, JOB_EVENT_OTHER },
 	{ "relay-state", on_relay_state, JOB_EVENT_OTHER },
-	{ "ended", NULL, JOB_EVENT_ENDED },
+	{ "ended", on_ended, JOB_EVENT_ENDED },
 };
 
 void

@@ -18,6 +18,7 @@ struct job_events {
 	const struct cli_out *out;
 	enum job_kind kind;
 	bool was_waiting; /* the word is printed once per process */
+	bool is_claimed;  /* a tunnel stands, or is being made */
 	bool is_direct;
 	bool is_raw;
 	char address[ADDR_MAX_TEXT]; /* of the last direct path, or "" */

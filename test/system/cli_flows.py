@@ -433,6 +433,25 @@ def test_serve(p, d):
     c.close()
 
 
+def test_tunnel_ends(p, d):
+    child = p.start("derptun", "serve", "--tcp", "a:1", "-v", env=d.env)
+    c = d.accept()
+    c.request("endpoint.serve")
+    c.answer({"endpoint": 3, "client_token": "DT1X"})
+    for session in (7, 8):
+        for name in ("waiting", "claimed", "relay", "ready"):
+            c.event(name, endpoint=3, session=session)
+        c.event("ended", endpoint=3, session=session, code=0, name="OK", reason="")
+    c.event("ended", endpoint=3, code=0, name="OK", reason="")
+    words = "claimed\nprobing-direct\nconnected-relay\nstream-complete\n"
+    equal(
+        finish(child)[2].split("DT1X\n", 1)[-1],
+        "waiting-for-claim\n" + 2 * words,
+        "serve -v: each tunnel ends",
+    )
+    c.close()
+
+
 def test_json(p, d):
     child, c, _, _ = begin_share(p, d, "a:1", "--json")
     c.answer({"endpoint": 1, "token": "TOKEN"})
@@ -646,6 +665,7 @@ def main():
             test_serve,
             test_json,
             test_open_paths,
+            test_tunnel_ends,
             test_ctl,
             test_ctl_events,
             test_no_daemon,
