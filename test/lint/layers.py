@@ -26,6 +26,7 @@ LIBRARY = {
     r'jansson\.h': ['proto', 'daemon', 'client', 'helpers/gate',
                     'helpers/relay'],
     r'sodium': ['lib/secret', 'lib/keymap', 'proto'],
+    r'archive(_entry)?\.h': ['client/archive_'],
     r'(seccomp\.h|linux/landlock)': ['lib/sandbox'],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
