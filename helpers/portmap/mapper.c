@@ -164,7 +164,7 @@ renewal_due(const struct mapper *m, const struct lease *l)
 	if (mapper_is_udp(l))
 		return m->n_asking < MAX_ASKING ? l->renew_at : MONO_NEVER;
 	if (m->phase == MAPPER_IDLE) /* as the probe */
-		return later(l->renew_at, m->retry_at);
+		return m->retry_at;
 	if (m->phase == MAPPER_WORKING && m->n_asking < MAX_ASKING)
 		return l->renew_at;
 	return MONO_NEVER;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "helpers/portmap/upnp_xml.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,8 +13,21 @@
 
 #include "lib/err.h"
 
+/* miniupnpc 2.2.4 reads a byte behind the end. */
+#define PADDING 16
 #define MIN_ERROR 400
 #define MAX_ERROR 899
+
+/* A copy that may be read past its end; NULL when memory is out. */
+static char *
+copy_padded(const void *p, size_t len)
+{
+	char *copy = len <= INT_MAX ? calloc(1, len + PADDING) : NULL;
+
+	if (copy != NULL && len > 0)
+		memcpy(copy, p, len);
+	return copy;
+}
 
 static bool
 is_same_host(const struct upnp_url *a, const struct upnp_url *b)
@@ -47,13 +61,15 @@ upnp_xml_get_description(const void *p, size_t len, const struct upnp_url *url,
 	struct upnp_xml_description d;
 	struct IGDdatas data;
 	struct upnp_url base;
+	char *copy = copy_padded(p, len);
 	size_t n;
 
-	if (len > INT_MAX)
-		return -DT_ERR_TOO_LONG;
+	if (copy == NULL)
+		return -ENOMEM;
 	memset(&data, 0, sizeof(data));
 	memset(&d, 0, sizeof(d));
-	parserootdesc(p, (int)len, &data);
+	parserootdesc(copy, (int)len, &data);
+	free(copy);
 	/* A base elsewhere would send us elsewhere: as if there were none. */
 	n = strnlen(data.urlbase, sizeof(data.urlbase));
 	if (n == 0 || upnp_url_parse(&base, data.urlbase, n) < 0 ||
@@ -103,10 +119,16 @@ void
 upnp_xml_get_reply(const void *p, size_t len, struct upnp_xml_reply *ret_reply)
 {
 	struct NameValueParserData v;
+	char *copy = copy_padded(p, len);
 	long error;
 
 	memset(ret_reply, 0, sizeof(*ret_reply));
-	ParseNameValue(p, len <= INT_MAX ? (int)len : 0, &v);
+	if (copy == NULL) { /* as if the gateway had failed */
+		ret_reply->error = UPNP_XML_ODD_ERROR;
+		return;
+	}
+	ParseNameValue(copy, (int)len, &v);
+	free(copy);
 	error = get_number(&v, "errorCode", MIN_ERROR, MAX_ERROR);
 	ret_reply->error = error < 0 ? UPNP_XML_ODD_ERROR : (int)error;
 	get_address(&v, "NewExternalIPAddress", &ret_reply->address);

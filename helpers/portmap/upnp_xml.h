@@ -27,7 +27,7 @@ struct upnp_xml_description {
  * upnp_xml_get_description(): the WAN connections in a device description.
  * @url: where it was fetched.  Control URLs at any other address are left out.
  *
- * Returns 0 or -DT_ERR_SYNTAX: none that can be used.
+ * Returns 0, -DT_ERR_SYNTAX (none that can be used), or -ENOMEM.
  */
 int upnp_xml_get_description(const void *p, size_t len,
     const struct upnp_url *url, struct upnp_xml_description *ret_description);
@@ -40,7 +40,8 @@ struct upnp_xml_reply {
 	uint16_t reserved_port; /* NewReservedPort; 0: none */
 };
 
-/** upnp_xml_get_reply(): the values of an action's answer that we know. */
+/** upnp_xml_get_reply(): the values of an action's answer that we know; a fault
+ * when memory is out. */
 void upnp_xml_get_reply(
     const void *p, size_t len, struct upnp_xml_reply *ret_reply);
 

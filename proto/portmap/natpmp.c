@@ -46,6 +46,16 @@ get_mapping(struct buf_reader *r, struct natpmp_response *v)
 	v->lifetime_s = buf_get_u32(r);
 }
 
+/* An error may be cut short anywhere. */
+static void
+get_refused(struct buf_reader *r, struct natpmp_response *v)
+{
+	if (buf_remaining(r) >= 4)
+		v->epoch_s = buf_get_u32(r);
+	if (v->kind == NATPMP_MAP_UDP && buf_remaining(r) >= 2)
+		v->internal_port = buf_get_u16(r);
+}
+
 int
 natpmp_parse_response(
     const void *p, size_t len, struct natpmp_response *ret_response)
@@ -68,8 +78,7 @@ natpmp_parse_response(
 		return -DT_ERR_KIND;
 	v.result = buf_get_u16(&r);
 	if (v.result != NATPMP_OK) {
-		if (buf_remaining(&r) >= 4)
-			v.epoch_s = buf_get_u32(&r);
+		get_refused(&r, &v);
 		*ret_response = v;
 		return 0;
 	}

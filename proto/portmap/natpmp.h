@@ -36,13 +36,13 @@ enum natpmp_kind {
 
 struct natpmp_response {
 	enum natpmp_kind kind;
-	uint16_t result;  /* enum natpmp_result, or what is not in it */
-	uint32_t epoch_s; /* 0 when the answer was too short for it */
+	uint16_t result;        /* enum natpmp_result, or what is not in it */
+	uint32_t epoch_s;       /* 0 when the answer was too short for it */
+	uint16_t internal_port; /* MAP_UDP; 0 when it is cut off */
 	/* Only when the result is NATPMP_OK: */
 	struct addr address;    /* ADDRESS: IPv4, port 0 */
-	uint16_t internal_port; /* MAP_UDP, as the next two */
-	uint16_t external_port;
-	uint32_t lifetime_s; /* 0: removed */
+	uint16_t external_port; /* MAP_UDP, as the next */
+	uint32_t lifetime_s;    /* 0: removed */
 };
 
 /** natpmp_write_address_request(): what is your public address? */

@@ -80,7 +80,9 @@ test_errors(void)
 	EQ_INT(parse(b, 16, &v), 0, "a refusal is read");
 	EQ_INT(v.result, NATPMP_OUT_OF_RESOURCES, "with its reason");
 	EQ_INT(v.epoch_s, 123456, "and epoch");
+	EQ_INT(v.internal_port, 40000, "and port");
 	EQ_INT(parse(b, 8, &v), 0, "a short one too");
+	EQ_INT(v.internal_port, 0, "which has no port");
 	EQ_INT(parse(b, 4, &v), 0, "and one of four bytes");
 	EQ_INT(v.epoch_s, 0, "which has no epoch");
 	EQ_INT(parse(b, 3, &v), -DT_ERR_TRUNCATED, "three bytes are none");
