@@ -4,12 +4,21 @@ import time
 
 import lab_boxes as b
 
+# From healing to direct again: probes that were silent rest for up to 6 s.
+RETURN_S = 15
+# STUN is asked each 25 s; until then nobody knows a new mapping.
+REBOUND_S = 40
+
+
+def return_s(field):
+    """How long the way back may take now."""
+    left = field.rebound_at + REBOUND_S - time.monotonic()
+    return max(RETURN_S, left)
+
 
 class Cut:
-    """cuts: does the path need to fall back?  Else it may go on.  return_s: from
-    healing to direct again; probes that were silent rest for up to 6 s."""
+    """cuts: does the path need to fall back?  Else it may go on."""
     cuts = True
-    return_s = 15
 
     def __init__(self, field, random):
         self.field, self.random = field, random
@@ -56,12 +65,12 @@ class Dropped(Cut):
 
 class Rebound(Cut):
     """The other's box forgets its flows and chooses other ports, which STUN has
-    to tell: it asks each 25 s."""
+    to tell."""
     cuts = False
-    return_s = 40
 
     def cut(self):
         self.field.rebindings += 1
+        self.field.rebound_at = time.monotonic()
         b.rebind(self.field.homes[1].boxes[0], '203.0.113.20',
                  self.field.rebindings)
 
