@@ -329,11 +329,17 @@ transfer_flow_on_ready(
 		ready_input(f->ready, body, now);
 }
 
+static bool
+may_use_raw(const struct transfer_flow *f)
+{
+	return f->params.offer_raw && !f->plan.raw_refused &&
+	       !f->plan.relay_only;
+}
+
 bool
 transfer_flow_wants_lanes(const struct transfer_flow *f)
 {
-	return f->has_plan && f->ready == NULL && !f->plan.relay_only &&
-	       f->params.offer_raw && !f->plan.raw_refused &&
+	return f->has_plan && f->ready == NULL && may_use_raw(f) &&
 	       !transfer_flow_is_over(f);
 }
 
@@ -384,7 +390,8 @@ is_raw_over(struct transfer_flow *f, struct mono now)
 {
 	enum ready_state state = ready_state(f->ready);
 
-	if (f->declined || (state == READY_SELECTION && !f->verdict))
+	if (f->declined || state == READY_DONE ||
+	    (state == READY_SELECTION && !f->verdict))
 		return true;
 	if (mono_before(now, f->budget_by) || f->verdict)
 		return false; /* a "yes" of ours may have been heard */
@@ -396,8 +403,7 @@ is_raw_over(struct transfer_flow *f, struct mono now)
 static void
 decide_path(struct transfer_flow *f, struct mono now)
 {
-	bool may_raw =
-	    f->params.offer_raw && !f->plan.raw_refused && !f->plan.relay_only;
+	bool may_raw = may_use_raw(f);
 
 	if (!f->has_plan || f->plan.path != TRANSFER_PATH_UNDECIDED)
 		return;
@@ -405,14 +411,9 @@ decide_path(struct transfer_flow *f, struct mono now)
 	    (!may_raw ||
 		!mono_before(now, mono_min(f->lanes_by, f->budget_by))))
 		start_ready(f, NULL, now);
-	if (!may_raw)
-		set_path(f, TRANSFER_PATH_MANAGER);
-	else if (f->ready == NULL || transfer_flow_is_over(f))
-		return;
-	else if (ready_state(f->ready) == READY_DONE &&
-		 ready_is_raw_direct(f->ready))
+	if (f->ready != NULL && ready_is_raw_direct(f->ready))
 		set_path(f, TRANSFER_PATH_RAW);
-	else if (ready_state(f->ready) == READY_DONE || is_raw_over(f, now))
+	else if (!may_raw || (f->ready != NULL && is_raw_over(f, now)))
 		set_path(f, TRANSFER_PATH_MANAGER);
 }
 

@@ -152,9 +152,11 @@ letter_of(uint32_t c)
 {
 	static const char from[] = "\a\b\f\n\r\t\v\"\\";
 	static const char to[] = "abfnrtv\"\\";
-	const char *found = c > 0 && c < 0x80 ? strchr(from, (int)c) : NULL;
 
-	return found != NULL ? to[found - from] : '\0';
+	for (size_t i = 0; i < sizeof(from) - 1; i++)
+		if (c == (uint32_t)from[i])
+			return to[i];
+	return 0;
 }
 
 /* One character of the quoted form.  Returns its octets of input. */

@@ -203,6 +203,9 @@ test_slow_reader(void)
 	slow_reader(1000, 64 << 20);
 	slow_reader(500, 16 << 20);
 	slow_reader(200, 8 << 20);
+	slow_reader(200, 3 << 19);
+	slow_reader(200, 1 << 20);
+	slow_reader(150, 3 << 18);
 	slow_reader(20000, 256 << 20);
 }
 
