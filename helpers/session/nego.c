@@ -206,6 +206,7 @@ on_envelope(struct session *s, const struct envelope *e)
 	if (native_is_announcement(e)) {
 		s->nego.is_native = true;
 		discovery_set_native(s);
+		quic_endpoint_set_renewable(s->quic);
 	}
 	raw_on_peer(s, s->nego.is_native);
 	if (e->kind == ENVELOPE_READY)

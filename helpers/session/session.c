@@ -247,12 +247,16 @@ session_move(struct session *s, struct path *p, const struct addr *peer,
     const char *reason)
 {
 	bool was_silent = SILENCE_US <= mono_diff(s->now, s->heard);
+	bool moved = path_mux_select(&s->mux, p, s->now) ||
+		     (peer != NULL && !addr_equal(peer, &s->report.now.peer));
 
 	s->payload = p->payload;
 	/* In the range of what the endpoint was made for: never refused. */
 	(void)quic_endpoint_set_payload(s->quic, p->payload);
-	if (path_mux_select(&s->mux, p, s->now) && was_silent)
+	if (moved && was_silent)
 		quic_endpoint_kick(s->quic, s->now);
+	if (moved)
+		quic_endpoint_renew(s->quic, s->now);
 	path_report_set(s, p->kind, peer, reason);
 	session_wake(s);
 }

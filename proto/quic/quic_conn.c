@@ -18,8 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <netinet/in.h>
-
 #include "lib/err.h"
 #include "proto/quic/quic_internal.h"
 
@@ -28,16 +26,6 @@
 #define CLOSE_MAX 1200
 /* Longest a tomb stays, and what a handshake has for a probe timeout. */
 #define TOMB_MAX_US (3 * MONO_SEC)
-
-/* Both addresses are one constant pair: paths do not exist in here. */
-static struct sockaddr_in local_sa = { .sin_family = AF_INET };
-static struct sockaddr_in remote_sa = { .sin_family = AF_INET };
-
-static const ngtcp2_path fake_path = {
-	.local = { (ngtcp2_sockaddr *)(void *)&local_sa, sizeof(local_sa) },
-	.remote = { (ngtcp2_sockaddr *)(void *)&remote_sa, sizeof(remote_sa) },
-	.user_data = NULL,
-};
 
 /* The most first, which nearly all paths carry; then MTU 1420 (WireGuard), 1360
  * (IPsec), 1280 (the least of IPv6), less IPv4's headers. */
@@ -129,7 +117,7 @@ fill_transport(const struct quic_conn *c, ngtcp2_transport_params *t)
 	t->max_idle_timeout = (uint64_t)p->idle_timeout_us * NS_PER_US;
 	t->max_udp_payload_size = p->payload_in;
 	t->active_connection_id_limit = 4; /* as peer v0.18.2 */
-	t->disable_active_migration = 1;
+	t->disable_active_migration = !c->renewable;
 }
 
 static int
@@ -141,7 +129,7 @@ new_client(struct quic_conn *c, const ngtcp2_callbacks *cb,
 	quic_endpoint_cid(c, &scid);
 	dcid.datalen = NGTCP2_MIN_INITIAL_DCIDLEN;
 	secret_random(dcid.data, dcid.datalen);
-	return ngtcp2_conn_client_new(&c->conn, &dcid, &scid, &fake_path,
+	return ngtcp2_conn_client_new(&c->conn, &dcid, &scid, &c->path.path,
 	    NGTCP2_PROTO_VER_V1, cb, settings, t, NULL, c);
 }
 
@@ -156,7 +144,7 @@ new_server(struct quic_conn *c, const ngtcp2_pkt_hd *hd,
 	c->odcid = hd->dcid;
 	t->original_dcid = hd->dcid;
 	t->original_dcid_present = 1;
-	return ngtcp2_conn_server_new(&c->conn, &hd->scid, &scid, &fake_path,
+	return ngtcp2_conn_server_new(&c->conn, &hd->scid, &scid, &c->path.path,
 	    hd->version, cb, settings, t, NULL, c);
 }
 
@@ -175,6 +163,7 @@ quic_conn_new(struct quic_conn *c, const ngtcp2_pkt_hd *hd, struct mono now)
 	c->last_received = now;
 	c->payload_cap = QUIC_ENDPOINT_MIN_PAYLOAD;
 	c->discovers = c->ep->discovers;
+	quic_renew_init(c);
 	c->born_ns = c->heard_ns = quic_conn_clock(c, now);
 	c->idle_ns = (uint64_t)c->ep->p.idle_timeout_us * NS_PER_US;
 	quic_callback_fill(&cb);
@@ -352,8 +341,8 @@ quic_conn_read(
 	c->pkts_received++;
 	c->bytes_received += len;
 	quic_conn_touch(c);
-	r = ngtcp2_conn_read_pkt(
-	    c->conn, &fake_path, &pi, pkt, len, quic_conn_clock(c, now));
+	r = ngtcp2_conn_read_pkt(c->conn, quic_renew_path(c, pkt, len), &pi,
+	    pkt, len, quic_conn_clock(c, now));
 	if (quic_callback_decrypted() != before) {
 		c->last_received = now;
 		c->heard_ns = c->last_ns;

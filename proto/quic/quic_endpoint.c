@@ -534,6 +534,23 @@ quic_endpoint_kick(struct quic_endpoint *ep, struct mono now)
 	}
 }
 
+void
+quic_endpoint_renew(struct quic_endpoint *ep, struct mono now)
+{
+	for (size_t i = 0; i < ep->n_slots; i++) {
+		struct quic_conn *c = ep->slots[i].conn;
+
+		if (c != NULL && quic_conn_is_live(c))
+			quic_renew_conn(c, now);
+	}
+}
+
+void
+quic_endpoint_set_renewable(struct quic_endpoint *ep)
+{
+	ep->renewable = true;
+}
+
 int
 quic_endpoint_set_payload(struct quic_endpoint *ep, size_t payload)
 {

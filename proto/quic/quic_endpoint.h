@@ -100,6 +100,17 @@ struct mono quic_endpoint_next_deadline(const struct quic_endpoint *ep);
 void quic_endpoint_kick(struct quic_endpoint *ep, struct mono now);
 
 /**
+ * quic_endpoint_renew(): the pipe has just moved to a path of another kind: the
+ * connections of both ends forget what they learned about rate and delay.  On a
+ * client only, and for connections of which both ends are renewable; others go
+ * on with what they know.
+ */
+void quic_endpoint_renew(struct quic_endpoint *ep, struct mono now);
+/** quic_endpoint_set_renewable(): the peer is one of ours: connections made
+ * from now on can be renewed. */
+void quic_endpoint_set_renewable(struct quic_endpoint *ep);
+
+/**
  * quic_endpoint_set_payload(): datagram payload from now on, lost data
  * included.  The peer's limit caps it silently.
  *

@@ -62,6 +62,15 @@ void quic_callback_fill(ngtcp2_callbacks *cb);
 /** quic_callback_decrypted(): packets that decrypted so far, anywhere. */
 uint64_t quic_callback_decrypted(void);
 
+/* quic_renew.c */
+
+void quic_renew_init(struct quic_conn *c);
+/** quic_renew_path(): on which path did a datagram come? */
+const ngtcp2_path *quic_renew_path(
+    struct quic_conn *c, const uint8_t *pkt, size_t len);
+/** quic_renew_conn(): see quic_endpoint_renew(). */
+void quic_renew_conn(struct quic_conn *c, struct mono now);
+
 /* quic_close.c */
 
 /** quic_close_set(): all but r, from an error of either side's QUIC. */

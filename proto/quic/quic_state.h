@@ -6,6 +6,7 @@
 #ifndef PROTO_QUIC_QUIC_STATE_H
 #define PROTO_QUIC_QUIC_STATE_H
 
+#include <netinet/in.h>
 #include <ngtcp2/ngtcp2.h>
 
 #include "lib/queue.h"
@@ -70,6 +71,12 @@ struct quic_stream {
 LIST_HEAD(quic_stream_list, quic_stream);
 TAILQ_HEAD(quic_stream_queue, quic_stream);
 
+/* Addresses that only ngtcp2 ever sees; see quic_renew.c. */
+struct quic_path {
+	struct sockaddr_in local, remote;
+	ngtcp2_path path; /* points to the two */
+};
+
 struct quic_conn {
 	struct quic_endpoint *ep;
 	ngtcp2_conn *conn; /* NULL in a tomb */
@@ -92,6 +99,8 @@ struct quic_conn {
 	uint64_t idle_ns;       /* effective idle timeout */
 	size_t payload_cap;     /* longest datagram the peer takes */
 	bool discovers;         /* ngtcp2 chooses the payload */
+	bool renewable;         /* both ends can do quic_renew.c */
+	struct quic_path path;
 
 	struct quic_stream_list streams;
 	struct quic_stream_queue ready; /* have something to send */
@@ -137,6 +146,7 @@ struct quic_endpoint {
 	uint16_t slot_mask;      /* hides slot numbers in connection ids */
 	bool stopped;            /* accepts nothing new */
 	bool discovers;          /* new connections look for their payload */
+	bool renewable;          /* new connections can be renewed */
 	uint64_t n_genuine;      /* see quic_endpoint_genuine() */
 	struct quic_chunk *spare;
 	size_t n_spare;

@@ -154,6 +154,95 @@ test_unblocked(void)
 	pair_free(p);
 }
 
+static void
+make_renewable(struct pair *p, bool client, bool server)
+{
+	if (pair_start(p, NULL, NULL) != 0 ||
+	    !pair_run(p, MONO_SEC, pair_both_ready))
+		OK(false, "first connection");
+	if (client)
+		quic_endpoint_set_renewable(p->side[0].ep);
+	if (server)
+		quic_endpoint_set_renewable(p->side[1].ep);
+	if (quic_endpoint_connect(
+		p->side[0].ep, p->now, NULL, &p->side[0].conn) != 0 ||
+	    !pair_run(p, 5 * MONO_SEC, ready_twice))
+		OK(false, "second connection");
+}
+
+/* Renewed at random moments, too often, with loss and on a path that changes:
+ * no byte is lost and no connection ends. */
+static void
+test_renew(bool client, bool server)
+{
+	struct pair *p = pair_new(7);
+	int n = 0;
+
+	p->us_per_pkt = 20;
+	make_renewable(p, client, server);
+	p->side[1].echo_len = LEN;
+	p->loss_permille = 10;
+	p->jitter_us = 3 * MONO_MS;
+	(void)pair_must_open(&p->side[0], LEN);
+	while (!pair_all_streams_closed(p) && n++ < 2000) {
+		(void)pair_run(p, (int64_t)(pair_rand(p) % 60000), NULL);
+		p->delay_us = (int64_t)(pair_rand(p) % 30000);
+		quic_endpoint_renew(p->side[n & 1].ep, p->now);
+	}
+	OK(pair_all_streams_closed(p), "renew %d%d: streams end", client,
+	    server);
+	for (int i = 0; i < 2; i++)
+		OK(p->side[i].streams->got == LEN && !p->side[i].streams->bad,
+		    "renew %d%d: all bytes", client, server);
+	EQ_INT(p->side[0].n_closed + p->side[1].n_closed, 0,
+	    "renew %d%d: connections live", client, server);
+	pair_free(p);
+}
+
+/* A fast path dies, and a slower, longer one takes its place: how much passes
+ * in the first two seconds? */
+static uint64_t
+after_death(bool renew)
+{
+	struct pair *p = pair_new(8);
+	uint64_t before, got;
+
+	p->delay_us = 250;
+	p->us_per_pkt = 10;
+	make_renewable(p, true, true);
+	p->side[1].no_answer = true;
+	(void)pair_must_open(&p->side[0], UINT64_C(10000000000));
+	(void)pair_run(p, 3 * MONO_SEC, NULL);
+	p->hole = true;
+	(void)pair_run(p, 3 * MONO_SEC, NULL);
+	p->hole = false;
+	p->delay_us = 20 * MONO_MS;
+	p->us_per_pkt = 48;
+	before = p->side[1].streams->got;
+	for (int i = 0; i < 2; i++) {
+		quic_endpoint_kick(p->side[i].ep, p->now);
+		if (renew)
+			quic_endpoint_renew(p->side[i].ep, p->now);
+	}
+	(void)pair_run(p, 2 * MONO_SEC, NULL);
+	got = p->side[1].streams->got - before;
+	printf("# %s: %llu bytes in 2 s\n", renew ? "renewed" : "as it was",
+	    (unsigned long long)got);
+	EQ_INT(p->side[0].n_closed, 0, "the connection lives");
+	pair_free(p);
+	return got;
+}
+
+static void
+test_renew_speed(void)
+{
+	uint64_t plain = after_death(false), renewed = after_death(true);
+
+	/* The link carries 50 MB in that time. */
+	OK(renewed > 25000000 && renewed > 2 * plain,
+	    "forgetting the old path helps");
+}
+
 int
 main(void)
 {
@@ -164,5 +253,10 @@ main(void)
 	test_blocked(true);
 	test_blocked(false);
 	test_unblocked();
+	test_renew(true, true);
+	test_renew(true, false);
+	test_renew(false, true);
+	test_renew(false, false);
+	test_renew_speed();
 	return tap_done();
 }
