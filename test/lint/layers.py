@@ -14,6 +14,7 @@ MAY = {
     'daemon': ['lib', 'proto'],
     'helpers/worker': ['lib', 'proto'],
     'helpers/gate': ['lib', 'proto', 'helpers/worker'],
+    'helpers/portmap': ['lib', 'proto', 'helpers/worker'],
     'helpers/session': ['lib', 'proto', 'helpers/worker'],
     'helpers/relay': ['lib', 'proto'],
     'client': ['lib', 'proto'],
@@ -27,6 +28,7 @@ LIBRARY = {
                     'helpers/relay'],
     r'sodium': ['lib/secret', 'lib/keymap', 'proto'],
     r'archive(_entry)?\.h': ['client/archive_'],
+    r'miniupnpc/': ['helpers/portmap'],
     r'(seccomp\.h|linux/landlock)': ['lib/sandbox'],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -17,7 +17,8 @@ def stem(build, obj):
     """The source's own name: objects outside their folder carry its path."""
     name = obj.name.removesuffix('.c.o')
     for folder in ('daemon_', 'helpers_gate_', 'helpers_session_',
-                   'helpers_relay_', 'helpers_worker_', 'client_'):
+                   'helpers_portmap_', 'helpers_relay_', 'helpers_worker_',
+                   'client_'):
         if name.startswith(folder) and \
                 obj.parent.parent.resolve() == build.resolve():
             return name.removeprefix(folder)

@@ -4,7 +4,8 @@
  * system call: what they must not do kills them, what libraries probe with is
  * refused, and what they need runs.
  *
- * usage: sandbox_workers GATE SESSION    (test builds, see worker_wrap.c)
+ * usage: sandbox_workers GATE SESSION PORTMAP    (test builds, see
+ * worker_wrap.c)
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,6 +21,7 @@
 #include "lib/secret.h"
 #include "proto/ipc/ipc.h"
 #include "proto/ipc/ipc_body.h"
+#include "proto/ipc/ipc_portmap.h"
 #include "test/sandbox/sandbox_calls.h"
 #include "test/tap.h"
 
@@ -43,10 +45,26 @@ static uint8_t message[IPC_MAX_MESSAGE];
 static struct ipc_boot_session boot_session;
 
 static void
+put_boot_portmap(struct buf_writer *w)
+{
+	struct ipc_boot_portmap b;
+
+	memset(&b, 0, sizeof(b));
+	(void)addr_parse_ip(&b.gateway, "192.168.255.1", 0);
+	(void)addr_parse_ip(&b.local, "192.168.255.2", 0);
+	ipc_begin(w, IPC_BOOT_PORTMAP, 1, 0);
+	ipc_portmap_put_boot(w, &b);
+}
+
+static void
 put_boot(struct buf_writer *w, enum ipc_role role)
 {
 	struct ipc_boot_gate gate;
 
+	if (role == IPC_ROLE_PORTMAP) {
+		put_boot_portmap(w);
+		return;
+	}
 	if (role == IPC_ROLE_GATE) {
 		memset(&gate, 0, sizeof(gate));
 		gate.kind = IPC_KIND_SHARE;
@@ -105,6 +123,7 @@ spawn(struct subject *s)
 {
 	struct buf_writer w = buf_writer(message, sizeof(message));
 	int control[2], packets[2];
+	int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	uint16_t type, value;
 
 	if (fd_seqpacket_pair(&control[0], &control[1], 1 << 20) != 0 ||
@@ -118,7 +137,9 @@ spawn(struct subject *s)
 	s->control = control[0];
 	s->packets = packets[0];
 	put_boot(&w, s->role);
-	(void)fd_send(s->control, message, w.len, NULL, 0);
+	(void)fd_send(s->control, message, w.len, &udp,
+	    s->role == IPC_ROLE_PORTMAP ? 1 : 0);
+	fd_close(&udp);
 	do {
 		type = receive(s, &value);
 	} while (type != 0 && type != IPC_BORN);
@@ -202,10 +223,12 @@ int
 main(int argc, char **argv)
 {
 	struct subject gate = { "gate", argv[1], IPC_ROLE_GATE, -1, -1, -1 };
-	struct subject session = { "session", argc == 3 ? argv[2] : "",
+	struct subject session = { "session", argc == 4 ? argv[2] : "",
 		IPC_ROLE_SESSION, -1, -1, -1 };
+	struct subject portmap = { "portmap", argc == 4 ? argv[3] : "",
+		IPC_ROLE_PORTMAP, -1, -1, -1 };
 
-	if (argc != 3 || secret_init() != 0)
+	if (argc != 4 || secret_init() != 0)
 		return 2;
 	if (sandbox_mode_compiled() != SANDBOX_ENFORCE) {
 		printf("1..0 # SKIP this build does not enforce\n");
@@ -214,10 +237,13 @@ main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	test_worker(&gate);
 	test_worker(&session);
+	test_worker(&portmap);
 	expect(&session, "accept4", RUNS);
 	expect(&session, "shutdown", RUNS);
 	expect(&gate, "accept4", KILLED);
 	expect(&gate, "shutdown", KILLED);
+	expect(&portmap, "accept4", KILLED);
+	expect(&portmap, "shutdown", KILLED);
 	OK(attempt(&session, "nonsense") == ODD, "unknown calls are noticed");
 	return tap_done();
 }

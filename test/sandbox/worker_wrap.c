@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "proto/ipc/ipc.h"
+#include "proto/ipc/ipc_portmap.h"
 #include "test/sandbox/sandbox_calls.h"
 
 int __real_ipc_parse(const struct ipc_view *view, const void *msg, size_t len,
@@ -51,6 +52,9 @@ __wrap_ipc_parse(const struct ipc_view *view, const void *msg, size_t len,
 	if (view->role == IPC_ROLE_GATE) {
 		ipc_begin(&w, IPC_RELEASE, 1, 0); /* of nobody */
 		w.len = sizeof(instead);
+	} else if (view->role == IPC_ROLE_PORTMAP) {
+		ipc_begin(&w, IPC_MAP_RELEASE, 1, 0); /* of no port wanted */
+		ipc_portmap_put_release(&w, 1);
 	} else {
 		ipc_begin(&w, IPC_DESCRIBE, 1, 0);
 	}
