@@ -239,8 +239,6 @@ direct_probe_deadline(const struct direct *d)
 	return at;
 }
 
-/* ------------------------------------------------------------- answers */
-
 static struct direct_sent *
 find_sent(struct direct *d, const struct disco_nonce *nonce)
 {
@@ -285,6 +283,18 @@ queue_ack(struct direct *d, const struct direct_ack *ack, struct mono now)
 	direct_wake(d, now);
 }
 
+/* Acks are bounded for each address and for all, those we know apart from
+ * strangers, so that a flood of these takes nothing from those. */
+static void
+answer(struct direct *d, struct direct_entry *e, const struct direct_ack *ack,
+    struct mono now)
+{
+	if (e == NULL ? ratelimit_take(&d->strangers, now)
+		      : ratelimit_take(&e->answers, now) &&
+			    ratelimit_take(&d->answers, now))
+		queue_ack(d, ack, now);
+}
+
 static void
 on_probe(struct direct *d, const struct addr *from,
     const struct disco_packet *packet, struct mono now)
@@ -292,29 +302,27 @@ on_probe(struct direct *d, const struct addr *from,
 	struct direct_ack ack = {
 		.to = *from, .nonce = packet->nonce, .size = packet->size
 	};
-	struct direct_entry *e;
+	struct direct_entry *e = direct_list_find(d, from);
+	bool sized = packet->kind == DISCO_SIZE_PROBE;
 	bool fresh;
 
+	/* Reflections and replays are not the peer's. */
 	if (find_sent(d, &packet->nonce) != NULL ||
-	    !direct_list_can_send(d, from) || !candidate_may_send(from) ||
 	    is_replay(d, &packet->nonce, from, &fresh))
 		return;
-	e = direct_list_find(d, from);
-	if (packet->kind == DISCO_SIZE_PROBE &&
-	    (e == NULL || !direct_list_is_live(e)))
-		return; /* only where probes went before */
-	if ((e == NULL || !direct_list_is_live(e)) && fresh)
-		e = direct_list_learn(d, from, now);
-	if (e == NULL) {
-		if (ratelimit_take(&d->strangers, now))
-			queue_ack(d, &ack, now);
+	if (!direct_list_can_send(d, from) || !candidate_may_send(from))
 		return;
-	}
+	if (e != NULL && !direct_list_is_live(e))
+		e = NULL;
+	if (e == NULL && fresh && !sized)
+		e = direct_list_learn(d, from, now);
+	if (e == NULL && sized)
+		return; /* a large one comes after small ones */
+	answer(d, e, &ack, now);
+	if (e == NULL)
+		return;
 	e->seen = now;
-	if (ratelimit_take(&e->answers, now) &&
-	    ratelimit_take(&d->answers, now))
-		queue_ack(d, &ack, now);
-	if (fresh && packet->kind == DISCO_PROBE)
+	if (fresh && !sized)
 		direct_probe_trigger(d, e, now);
 }
 
@@ -338,31 +346,10 @@ consider(struct direct *d, struct direct_entry *e, struct mono now)
 		direct_life_select(d, e, now, "a better address answered");
 }
 
+/* @e answered: what is known of it now. */
 static void
-on_ack(struct direct *d, const struct addr *from,
-    const struct disco_packet *packet, struct mono now)
+note_answer(struct direct_entry *e, int64_t rtt_us, struct mono now)
 {
-	struct direct_sent *s = find_sent(d, &packet->nonce);
-	struct direct_entry *e;
-	int64_t rtt_us, limit_us;
-
-	if (s == NULL || !s->open || !addr_equal(&s->to, from) ||
-	    s->size != packet->size)
-		return;
-	e = direct_list_find(d, from);
-	rtt_us = mono_diff(now, s->at);
-	limit_us = e == d->selected ? DIRECT_PROOF_US : DIRECT_PROBE_US;
-	if (e == NULL || !direct_list_is_live(e) || rtt_us > limit_us)
-		return;
-	s->open = false;
-	e->seen = now;
-	if (e == d->selected)
-		direct_life_acked(d, now);
-	if (packet->kind == DISCO_SIZE_ACKED) {
-		if (e == d->selected)
-			direct_size_acked(d, packet->size, now);
-		return; /* a large packet tells less about distance */
-	}
 	e->rtt_us = rtt_us > 0 ? rtt_us : 1;
 	e->smooth_us =
 	    e->acks == 0 ? e->rtt_us : (e->smooth_us + e->rtt_us) / 2;
@@ -375,8 +362,37 @@ on_ack(struct direct *d, const struct addr *from,
 	e->error = 0;
 	if (e->streak < UINT8_MAX)
 		e->streak++;
-	if (e != d->selected)
-		consider(d, e, now);
+}
+
+static void
+on_ack(struct direct *d, const struct addr *from,
+    const struct disco_packet *packet, struct mono now)
+{
+	struct direct_sent *s = find_sent(d, &packet->nonce);
+	struct direct_entry *e = direct_list_find(d, from);
+	bool selected = e != NULL && e == d->selected;
+	int64_t rtt_us;
+
+	if (s == NULL || !s->open || !addr_equal(&s->to, from) ||
+	    s->size != packet->size)
+		return;
+	if (e == NULL || !direct_list_is_live(e))
+		return;
+	rtt_us = mono_diff(now, s->at);
+	if (rtt_us > (selected ? DIRECT_PROOF_US : DIRECT_PROBE_US))
+		return;
+	s->open = false;
+	e->seen = now;
+	if (selected)
+		direct_life_acked(d, now);
+	if (s->size == 0) {
+		note_answer(e, rtt_us, now);
+		if (!selected)
+			consider(d, e, now);
+	} else if (selected) {
+		/* Tells less about distance than a small one. */
+		direct_size_acked(d, s->size, now);
+	}
 }
 
 void
