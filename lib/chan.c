@@ -5,6 +5,9 @@
  * OPEN: watching for messages (unless paused) and, while the send queue is not
  * empty, for room.  A message is sent at once when nothing waits before it.
  *
+ * While the kernel is short of memory, sending fails on a writable socket: it
+ * is tried again by a timer.
+ *
  * CLOSED: the peer left or the socket broke; on_closed was called; sends fail.
  *
  * A callback may free the channel: chan_free() then only marks it, and the
@@ -27,8 +30,10 @@
 struct chan {
 	struct chan_params p;
 	struct loop_io *io;
+	struct loop_timer *retry; /* armed: no use watching for room */
 	struct sendq queue;
 	size_t dropped;
+	bool starved; /* until retry fires */
 	bool paused;
 	bool closed;
 	bool was_full; /* somebody waits for on_writable */
@@ -41,6 +46,7 @@ static void
 release(struct chan *c)
 {
 	loop_io_free(c->io);
+	loop_timer_free(c->retry);
 	fd_close(&c->p.fd);
 	sendq_fini(&c->queue);
 	free(c->in);
@@ -72,7 +78,7 @@ watch(struct chan *c)
 
 	if (!c->closed && !c->paused)
 		events |= LOOP_READ;
-	if (!c->closed && !sendq_empty(&c->queue))
+	if (!c->closed && !c->starved && !sendq_empty(&c->queue))
 		events |= LOOP_WRITE;
 	loop_io_set(c->io, events);
 }
@@ -110,10 +116,21 @@ read_one(struct chan *c, struct mono now)
 }
 
 static void
+starve(struct chan *c)
+{
+	c->starved = true;
+	loop_timer_in(c->retry, SENDQ_RETRY_US);
+}
+
+static void
 flush(struct chan *c, struct mono now)
 {
 	int r = sendq_flush(&c->queue, c->p.fd);
 
+	if (sendq_is_shortage(r)) {
+		starve(c);
+		return;
+	}
 	if (r < 0) {
 		close_with(c, r == -EPIPE || r == -ECONNRESET ? 0 : r);
 		return;
@@ -136,6 +153,20 @@ on_io(void *arg, unsigned events, struct mono now)
 	if ((events & LOOP_READ) != 0 && !c->freed && !c->closed)
 		for (int i = 0; i < CHAN_MAX_BURST && read_one(c, now); i++)
 			;
+	if (leave(c))
+		watch(c);
+}
+
+static void
+on_retry(void *arg, struct mono now)
+{
+	struct chan *c = arg;
+
+	c->starved = false;
+	if (c->closed)
+		return;
+	enter(c);
+	flush(c, now);
 	if (leave(c))
 		watch(c);
 }
@@ -163,8 +194,9 @@ chan_new(const struct chan_params *p)
 	c->p = *p;
 	c->in = alloc_input(p->max_message);
 	c->io = loop_io_new(p->loop, p->fd, on_io, c);
+	c->retry = loop_timer_new(p->loop, on_retry, c);
 	sendq_init(&c->queue, p->max_queued);
-	if (c->in == NULL || c->io == NULL) {
+	if (c->in == NULL || c->io == NULL || c->retry == NULL) {
 		c->p.fd = -1;
 		release(c);
 		return NULL;
@@ -180,10 +212,12 @@ chan_free(struct chan *c)
 		return;
 	c->freed = true;
 	c->closed = true;
-	if (c->depth == 0)
+	if (c->depth == 0) {
 		release(c);
-	else
-		loop_io_set(c->io, 0);
+		return;
+	}
+	loop_io_set(c->io, 0);
+	loop_timer_at(c->retry, MONO_NEVER);
 }
 
 static int
@@ -214,7 +248,9 @@ chan_send(
 	if (!sendq_empty(&c->queue))
 		return queue_message(c, msg, len, fds, n_fds);
 	n = fd_send(c->p.fd, msg, len, fds, n_fds);
-	if (n == -EAGAIN)
+	if (sendq_is_shortage(n))
+		starve(c);
+	if (n == -EAGAIN || sendq_is_shortage(n))
 		return queue_message(c, msg, len, fds, n_fds);
 	if (n == -EPIPE || n == -ECONNRESET)
 		return -DT_ERR_CLOSED; /* reading will see the end */
@@ -258,13 +294,18 @@ chan_flush(struct chan *c, int timeout_ms)
 	while (!c->closed) {
 		struct pollfd p = { .fd = c->p.fd, .events = POLLOUT };
 		int64_t left = deadline - mono_now().us;
+		int r = sendq_flush(&c->queue, c->p.fd);
 
-		if (sendq_flush(&c->queue, c->p.fd) < 0)
+		if (r < 0 && !sendq_is_shortage(r))
 			return -DT_ERR_CLOSED;
 		if (sendq_empty(&c->queue))
 			return 0;
 		if (left <= 0)
 			return -DT_ERR_TIMEOUT;
+		if (r < 0) {
+			p.events = 0; /* only wait */
+			left = left < SENDQ_RETRY_US ? left : SENDQ_RETRY_US;
+		}
 		(void)poll(&p, 1, (int)(left / MONO_MS) + 1);
 	}
 	return -DT_ERR_CLOSED;

@@ -23,19 +23,23 @@
 
 /* Descriptors that may wait for their line: two full lines. */
 #define LINECHAN_MAX_FDS 8
-/* Bytes read per wake-up. */
+/* Room made for reading, and what must be left of it before there is more:
+ * whoever sends byte by byte must not have all copied for each. */
 #define LINECHAN_READ 16384
+#define LINECHAN_MIN_READ 4096
 
 struct linechan {
 	struct linechan_params p;
 	struct loop_io *io;
 	struct loop_timer *linger;
+	struct loop_timer *retry;
 	struct sendq queue;
 	char *in;
 	size_t in_len; /* bytes gathered */
 	size_t in_cap;
 	int fds[LINECHAN_MAX_FDS];
 	size_t n_fds;
+	bool starved; /* until retry fires, as in chan */
 	bool closing;
 	bool closed;
 	bool freed;
@@ -47,6 +51,7 @@ release(struct linechan *c)
 {
 	loop_io_free(c->io);
 	loop_timer_free(c->linger);
+	loop_timer_free(c->retry);
 	fd_close(&c->p.fd);
 	for (size_t i = 0; i < c->n_fds; i++)
 		fd_close(&c->fds[i]);
@@ -75,7 +80,7 @@ watch(struct linechan *c)
 
 	if (!c->closed && !c->closing)
 		events |= LOOP_READ;
-	if (!c->closed && !sendq_empty(&c->queue))
+	if (!c->closed && !c->starved && !sendq_empty(&c->queue))
 		events |= LOOP_WRITE;
 	loop_io_set(c->io, events);
 }
@@ -91,17 +96,25 @@ close_with(struct linechan *c, int r)
 		c->p.on_closed(c->p.arg, r);
 }
 
+static bool
+is_full_size(const struct linechan *c)
+{
+	return c->in_cap == c->p.max_line;
+}
+
 /* Room for one more read, without ever holding more than a line. */
 static int
 make_room(struct linechan *c)
 {
-	size_t want = c->in_len + LINECHAN_READ;
+	size_t left = c->in_cap - c->in_len, want = c->in_len + LINECHAN_READ;
 	char *grown;
 
+	if (left >= LINECHAN_MIN_READ || (left > 0 && is_full_size(c)))
+		return 0;
+	if (is_full_size(c))
+		return -DT_ERR_TOO_LONG;
 	if (want > c->p.max_line)
 		want = c->p.max_line;
-	if (want <= c->in_cap)
-		return c->in_len < c->in_cap ? 0 : -DT_ERR_TOO_LONG;
 	grown = malloc(want);
 	if (grown == NULL)
 		return -ENOMEM;
@@ -178,10 +191,23 @@ on_readable(struct linechan *c, struct mono now)
 		close_with(c, -DT_ERR_TOO_LONG);
 }
 
+/* Returns 0, or -errno when the socket broke. */
+static int
+try_send(struct linechan *c)
+{
+	int r = sendq_flush(&c->queue, c->p.fd);
+
+	if (!sendq_is_shortage(r))
+		return r;
+	c->starved = true;
+	loop_timer_in(c->retry, SENDQ_RETRY_US);
+	return 0;
+}
+
 static void
 flush(struct linechan *c)
 {
-	int r = sendq_flush(&c->queue, c->p.fd);
+	int r = try_send(c);
 
 	if (r < 0)
 		close_with(c, r == -EPIPE || r == -ECONNRESET ? 0 : r);
@@ -199,6 +225,21 @@ on_io(void *arg, unsigned events, struct mono now)
 		flush(c);
 	if ((events & LOOP_READ) != 0 && !c->freed && !c->closed)
 		on_readable(c, now);
+	if (leave(c))
+		watch(c);
+}
+
+static void
+on_retry(void *arg, struct mono now)
+{
+	struct linechan *c = arg;
+
+	(void)now;
+	c->starved = false;
+	if (c->closed)
+		return;
+	c->depth++;
+	flush(c);
 	if (leave(c))
 		watch(c);
 }
@@ -225,7 +266,8 @@ linechan_new(const struct linechan_params *p)
 	sendq_init(&c->queue, p->max_queued);
 	c->io = loop_io_new(p->loop, p->fd, on_io, c);
 	c->linger = loop_timer_new(p->loop, on_linger, c);
-	if (c->io == NULL || c->linger == NULL) {
+	c->retry = loop_timer_new(p->loop, on_retry, c);
+	if (c->io == NULL || c->linger == NULL || c->retry == NULL) {
 		c->p.fd = -1;
 		release(c);
 		return NULL;
@@ -241,10 +283,13 @@ linechan_free(struct linechan *c)
 		return;
 	c->freed = true;
 	c->closed = true;
-	if (c->depth == 0)
+	if (c->depth == 0) {
 		release(c);
-	else
-		loop_io_set(c->io, 0);
+		return;
+	}
+	loop_io_set(c->io, 0);
+	loop_timer_at(c->retry, MONO_NEVER);
+	loop_timer_at(c->linger, MONO_NEVER);
 }
 
 int
@@ -259,7 +304,7 @@ linechan_send(struct linechan *c, const char *line, size_t len, const int *fds,
 	if (r < 0)
 		return r;
 	/* A broken socket is noticed by the next event, outside the caller. */
-	(void)sendq_flush(&c->queue, c->p.fd);
+	(void)try_send(c);
 	watch(c);
 	return 0;
 }

@@ -73,6 +73,13 @@ sendq_drop_oldest(struct sendq *q)
 	return true;
 }
 
+bool
+sendq_is_shortage(ssize_t r)
+{
+	/* The last: too many descriptors of this user are in flight. */
+	return r == -ENOBUFS || r == -ENOMEM || r == -ETOOMANYREFS;
+}
+
 int
 sendq_flush(struct sendq *q, int fd)
 {

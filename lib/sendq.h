@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "lib/fd.h"
+#include "lib/mono.h"
 #include "lib/queue.h"
 
 /* Descriptors that may wait: who does not read must not use up ours. */
@@ -52,10 +53,19 @@ int sendq_push(struct sendq *q, const void *p, size_t len, int tail,
 /** sendq_drop_oldest(): forget the first message; false when empty. */
 bool sendq_drop_oldest(struct sendq *q);
 
+/* Between attempts when the kernel is short of memory. */
+#define SENDQ_RETRY_US (10 * MONO_MS)
+
+/** sendq_is_shortage(): does @r, of fd_send() or sendq_flush(), mean that the
+ * kernel is short of memory for now?  The socket is writable all the same, so
+ * there is nothing to wait for but SENDQ_RETRY_US. */
+bool sendq_is_shortage(ssize_t r);
+
 /**
  * sendq_flush(): send until empty or the socket is full.
  *
- * Returns 0 (look at sendq_empty()), or -errno when the socket broke.
+ * Returns 0 (look at sendq_empty()), or -errno: a shortage, or the socket
+ * broke.
  */
 int sendq_flush(struct sendq *q, int fd);
 

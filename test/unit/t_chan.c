@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* chan and linechan where the kernel or the peer is odd. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/chan.h"
+#include "lib/err.h"
+#include "lib/linechan.h"
+#include "lib/sendq.h"
+#include "test/tap.h"
+
+#define LINE ((size_t)64 * 1024)
+#define QUEUE ((size_t)256 * 1024)
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *msg, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags);
+void *__real_malloc(size_t len);
+void *__wrap_malloc(size_t len);
+
+static struct loop *loop;
+static int shortage; /* errno of sendmsg(), or 0 */
+static size_t tries, large;
+static size_t lines, longest, closed;
+static int closed_r;
+
+ssize_t
+__wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	tries++;
+	if (shortage == 0)
+		return __real_sendmsg(fd, msg, flags);
+	errno = shortage;
+	return -1;
+}
+
+void *
+__wrap_malloc(size_t len)
+{
+	if (len >= 4096)
+		large++;
+	return __real_malloc(len);
+}
+
+static void
+on_stop(void *arg, struct mono now)
+{
+	(void)arg;
+	(void)now;
+	loop_stop(loop);
+}
+
+static void
+run_for(int64_t us)
+{
+	struct loop_timer *t = loop_timer_new(loop, on_stop, NULL);
+
+	loop_timer_in(t, us);
+	(void)loop_run(loop);
+	loop_timer_free(t);
+}
+
+static void
+on_message(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
+    struct mono now)
+{
+	(void)arg;
+	(void)msg;
+	(void)len;
+	(void)fds;
+	(void)n_fds;
+	(void)now;
+}
+
+static void
+on_closed(void *arg, int r)
+{
+	(void)arg;
+	closed++;
+	closed_r = r;
+}
+
+static void
+on_line(void *arg, const char *line, size_t len, struct mono now)
+{
+	(void)arg;
+	(void)line;
+	(void)now;
+	lines++;
+	if (len > longest)
+		longest = len;
+}
+
+static bool
+receives(int fd, const char *want)
+{
+	char got[64] = "";
+	ssize_t n = recv(fd, got, sizeof(got) - 1, MSG_DONTWAIT);
+
+	return n == (ssize_t)strlen(want) && strcmp(got, want) == 0;
+}
+
+static void
+test_chan_shortage(int error)
+{
+	struct chan_params p = { .loop = loop,
+		.max_message = 4096,
+		.max_queued = QUEUE,
+		.on_message = on_message,
+		.on_closed = on_closed };
+	struct chan *c;
+	int pair[2];
+
+	if (fd_seqpacket_pair(&pair[0], &pair[1], 0) != 0)
+		abort();
+	p.fd = pair[0];
+	c = chan_new(&p);
+	closed = 0;
+	shortage = error;
+	EQ_INT(chan_send(c, "one", 3, NULL, 0), 0, "%s: kept for later",
+	    strerror(error));
+	EQ_INT(chan_send(c, "two", 3, NULL, 0), 0, "the next one too");
+	tries = 0;
+	run_for(5 * SENDQ_RETRY_US);
+	OK(tries >= 2 && tries <= 6, "tried again, not all the time: %zu",
+	    tries);
+	EQ_INT(chan_flush(c, 30), -DT_ERR_TIMEOUT, "last words wait as well");
+	EQ_INT(closed, 0, "the channel lives");
+	shortage = 0;
+	run_for(3 * SENDQ_RETRY_US);
+	OK(receives(pair[1], "one") && receives(pair[1], "two"),
+	    "all arrives in the end");
+	shortage = error;
+	EQ_INT(chan_send(c, "three", 5, NULL, 0), 0, "again");
+	chan_free(c);
+	shortage = 0;
+	run_for(3 * SENDQ_RETRY_US); /* nothing fires */
+	fd_close(&pair[1]);
+}
+
+static void
+test_chan_broken(void)
+{
+	struct chan_params p = { .loop = loop,
+		.max_message = 4096,
+		.max_queued = QUEUE,
+		.on_message = on_message,
+		.on_closed = on_closed };
+	struct chan *c;
+	int pair[2];
+
+	if (fd_seqpacket_pair(&pair[0], &pair[1], 0) != 0)
+		abort();
+	p.fd = pair[0];
+	c = chan_new(&p);
+	closed = 0;
+	shortage = EAGAIN;
+	EQ_INT(chan_send(c, "one", 3, NULL, 0), 0, "the socket is full");
+	shortage = EIO;
+	run_for(MONO_MS);
+	shortage = 0;
+	EQ_INT(closed, 1, "what is no shortage ends it");
+	EQ_INT(closed_r, -EIO, "with the reason");
+	chan_free(c);
+	fd_close(&pair[1]);
+}
+
+static struct linechan *
+line_pair(int *ret_peer)
+{
+	struct linechan_params p = { .loop = loop,
+		.max_line = LINE,
+		.max_queued = QUEUE,
+		.on_line = on_line,
+		.on_closed = on_closed };
+	struct linechan *c;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+		pair) != 0)
+		abort();
+	p.fd = pair[0];
+	c = linechan_new(&p);
+	*ret_peer = pair[1];
+	lines = longest = closed = 0;
+	return c;
+}
+
+static void
+test_line_shortage(void)
+{
+	int peer;
+	struct linechan *c = line_pair(&peer);
+
+	shortage = ENOBUFS;
+	EQ_INT(linechan_send(c, "one", 3, NULL, 0), 0, "line kept for later");
+	tries = 0;
+	run_for(5 * SENDQ_RETRY_US);
+	OK(tries >= 2 && tries <= 6, "tried again, not all the time: %zu",
+	    tries);
+	EQ_INT(closed, 0, "the channel lives");
+	shortage = 0;
+	run_for(3 * SENDQ_RETRY_US);
+	OK(receives(peer, "one\n"), "it arrives");
+	linechan_free(c);
+	fd_close(&peer);
+}
+
+/* A client that writes one byte at a time costs its bytes, not their square. */
+static void
+test_line_bytes(void)
+{
+	int peer;
+	struct linechan *c = line_pair(&peer);
+
+	large = 0;
+	for (size_t i = 0; i < LINE - 2; i++) {
+		(void)!write(peer, "x", 1);
+		run_for(-1);
+	}
+	(void)!write(peer, "\n", 1);
+	run_for(MONO_MS);
+	EQ_INT(lines, 1, "a line, byte by byte");
+	EQ_INT(longest, LINE - 2, "complete");
+	OK(large <= 8, "memory was had %zu times", large);
+	OK(write(peer, "a\nb\n", 4) == 4, "two more");
+	run_for(MONO_MS);
+	EQ_INT(lines, 3, "are there");
+	EQ_INT(closed, 0, "nothing is wrong with that");
+	linechan_free(c);
+	fd_close(&peer);
+}
+
+static void
+test_line_limit(void)
+{
+	static char text[LINE + 1];
+	int peer;
+	struct linechan *c = line_pair(&peer);
+
+	memset(text, 'x', sizeof(text));
+	text[LINE - 1] = '\n';
+	OK(write(peer, text, LINE) == (ssize_t)LINE, "the longest line");
+	run_for(5 * MONO_MS);
+	EQ_INT(longest, LINE - 1, "comes");
+	EQ_INT(closed, 0, "and is no fault");
+	text[LINE - 1] = 'x';
+	OK(write(peer, text, LINE + 1) == (ssize_t)LINE + 1, "a longer one");
+	run_for(5 * MONO_MS);
+	EQ_INT(closed, 1, "ends the channel");
+	EQ_INT(closed_r, -DT_ERR_TOO_LONG, "with the reason");
+	linechan_free(c);
+	fd_close(&peer);
+}
+
+int
+main(void)
+{
+	loop = loop_new();
+	test_chan_shortage(ENOBUFS);
+	test_chan_shortage(ENOMEM);
+	test_chan_broken();
+	test_line_shortage();
+	test_line_bytes();
+	test_line_limit();
+	loop_free(loop);
+	return tap_done();
+}
