@@ -404,6 +404,18 @@ run_stun(struct session *s, struct discovery_socket *k)
 		    &k->udp, &to, request, sizeof(request)); /* repeated */
 }
 
+/* A path in use keeps its mapping alive by itself; one that died may have died
+ * because the NAT has given us another. */
+static void
+follow_stun(struct session *s, struct discovery_socket *k, bool is_direct)
+{
+	if (k->gather == NULL)
+		return;
+	stun_gather_pause(k->gather, is_direct, s->now);
+	if (!is_direct)
+		stun_gather_restart(k->gather, s->now);
+}
+
 /* Carry out what `direct` has decided. */
 static void
 follow(struct session *s)
@@ -420,11 +432,8 @@ follow(struct session *s)
 	} else {
 		session_move(s, &s->relay.path, NULL, reason);
 	}
-	/* A path in use keeps its mapping alive by itself. */
-	if (d->v4.gather != NULL)
-		stun_gather_pause(d->v4.gather, to != NULL, s->now);
-	if (d->v6.gather != NULL)
-		stun_gather_pause(d->v6.gather, to != NULL, s->now);
+	follow_stun(s, &d->v4, to != NULL);
+	follow_stun(s, &d->v6, to != NULL);
 }
 
 void
