@@ -165,10 +165,14 @@ on_io(void *arg, unsigned events, struct mono now)
 	for (size_t i = 0; i < 2; i++) {
 		if (l->fd[i] < 0)
 			continue;
-		while ((n = recv(l->fd[i], buf, sizeof(buf), MSG_DONTWAIT)) > 0)
+		for (size_t k = 0; k < LATENCY_MAX_BURST; k++) {
+			n = recv(l->fd[i], buf, sizeof(buf), MSG_DONTWAIT);
+			if (n < 0)
+				break;
 			if (stun_parse_response(buf, (size_t)n, &tx, &mapped) ==
 			    0)
 				on_answer(l, &tx, now);
+		}
 	}
 	if (l->answers >= LATENCY_ENOUGH || l->answers == l->n)
 		finish(l);

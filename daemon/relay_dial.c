@@ -183,8 +183,11 @@ on_stagger(void *arg, struct mono now)
 static void
 on_limit(void *arg, struct mono now)
 {
+	struct relay_dial *d = arg;
+
 	(void)now;
-	finish(arg, -DT_ERR_TIMEOUT, -1);
+	/* While the resolver is silent it is the name that fails. */
+	finish(d, d->lookup != NULL ? -DT_ERR_RESOLVE : -DT_ERR_TIMEOUT, -1);
 }
 
 /* Alternate the families, beginning with the first that was answered. */
@@ -222,7 +225,8 @@ on_lookup(void *arg, int r, const struct addr *addrs, size_t n)
 
 	d->lookup = NULL;
 	if (r < 0 || n == 0) {
-		finish(d, r < 0 ? r : -DT_ERR_RESOLVE, -1);
+		/* A resolver that is silent is no relay that is. */
+		finish(d, -DT_ERR_RESOLVE, -1);
 		return;
 	}
 	set_addrs(d, addrs, n);
