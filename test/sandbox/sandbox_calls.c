@@ -68,6 +68,8 @@ const struct sandbox_call sandbox_calls[] = {
 	{ "write", __NR_write, -1, 0, 0, 0 },
 	{ "recvmsg", __NR_recvmsg, -1, 0, 0, 0 },
 	{ "sendmsg", __NR_sendmsg, -1, 0, 0, 0 },
+	{ "recvmmsg", __NR_recvmmsg, -1, 0, 0, 0 },
+	{ "sendmmsg", __NR_sendmmsg, -1, 0, 0, 0 },
 	{ "accept4", __NR_accept4, -1, 0, 0, 0 },
 	{ "shutdown", __NR_shutdown, -1, 0, 0, 0 },
 	{ "close", __NR_close, -1, 0, 0, 0 },

@@ -240,8 +240,11 @@ main(int argc, char **argv)
 	test_worker(&portmap);
 	expect(&session, "accept4", RUNS);
 	expect(&session, "shutdown", RUNS);
+	expect(&session, "recvmmsg", RUNS);
+	expect(&session, "sendmmsg", KILLED);
 	expect(&gate, "accept4", KILLED);
 	expect(&gate, "shutdown", KILLED);
+	expect(&gate, "recvmmsg", KILLED);
 	expect(&portmap, "accept4", KILLED);
 	expect(&portmap, "shutdown", KILLED);
 	OK(attempt(&session, "nonsense") == ODD, "unknown calls are noticed");

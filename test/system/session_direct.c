@@ -334,6 +334,87 @@ case_switches(enum ipc_kind kind)
 	finish();
 }
 
+static bool
+both_raw(struct world *unused)
+{
+	(void)unused;
+	return w.claimer.path.kind == PATH_KIND_RAW &&
+	       w.listener.path.kind == PATH_KIND_RAW;
+}
+
+/* As with a peer of v0.18.2: sockets of QUIC's own, found by punching. */
+static void
+case_raw(enum ipc_kind kind)
+{
+	long long took;
+
+	net_init(&n, &w, kind, false, NULL);
+	w.on_dial = on_dial;
+	w.is_sibling = true;
+	has_backend = false;
+	took = run_ms(both_raw, 3000);
+	OK(took >= 0 && took < 1500, "raw-direct after %lld ms", took);
+	OK(world_run(&w, world_is_ready, 2000), "ready");
+	port = world_listen(&w);
+	transfer_start(64 * MIB, 64 * MIB);
+	transfer_end("raw", 64 * MIB, 64 * MIB);
+	explain(&w.claimer);
+	explain(&w.listener);
+	OK(w.claimer.explanation.raw == 2 && w.listener.explanation.raw == 2 &&
+		!w.claimer.explanation.peer_is_native,
+	    "explained as agreed");
+	OK(w.claimer.explanation.payload == 1452, "payload 1452");
+	world_stop(&w.claimer);
+	OK(world_run(&w, world_is_ended, 2000), "STOP ends both");
+	world_fini(&w);
+	net_fini(&n);
+}
+
+/* One cannot, and one does not speak at all. */
+static void
+case_raw_refused(bool claimer_forced)
+{
+	const bool force[2] = { claimer_forced, !claimer_forced };
+	long long took;
+
+	net_init(&n, &w, IPC_KIND_DERPTUN, false, force);
+	w.on_dial = on_dial;
+	w.is_sibling = true;
+	has_backend = false;
+	took = run_ms(world_is_ready, 5000);
+	OK(took >= 0 && took < 1200, "refused: ready after %lld ms", took);
+	port = world_listen(&w);
+	transfer_start(1 * MIB, 1 * MIB);
+	transfer_end("refused", 1 * MIB, 1 * MIB);
+	explain(claimer_forced ? &w.listener : &w.claimer);
+	EQ_INT(claimer_forced ? w.listener.explanation.raw
+			      : w.claimer.explanation.raw,
+	    4, "refused by the peer");
+	finish();
+}
+
+/* A sibling whose relay is forced takes no part in the exchange. */
+static void
+case_raw_silent(enum ipc_kind kind)
+{
+	long long took;
+
+	net_init(&n, &w, kind, false, NULL);
+	w.on_dial = on_dial;
+	w.is_sibling = true;
+	w.no_ready = true;
+	has_backend = false;
+	took = run_ms(world_is_ready, 5000);
+	OK(took >= 1400 && took < 2500, "silent: ready after %lld ms", took);
+	port = world_listen(&w);
+	(void)world_run(&w, never, 5000);
+	transfer_start(1 * MIB, 1 * MIB);
+	transfer_end("silent", 1 * MIB, 1 * MIB);
+	explain(&w.claimer);
+	EQ_INT(w.claimer.explanation.raw, 5, "the peer was silent");
+	finish();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -364,6 +445,12 @@ main(int argc, char **argv)
 	RUN("mtu", case_mtu());
 	RUN("narrow", case_narrow());
 	RUN("junk", case_junk());
+	RUN("raw", case_raw(IPC_KIND_SHARE));
+	RUN("raw", case_raw(IPC_KIND_DERPTUN));
+	RUN("refused", case_raw_refused(true));
+	RUN("refused", case_raw_refused(false));
+	RUN("silent", case_raw_silent(IPC_KIND_SHARE));
+	RUN("silent", case_raw_silent(IPC_KIND_DERPTUN));
 	RUN("switches", case_switches(IPC_KIND_DERPTUN));
 	return tap_done();
 }

@@ -96,17 +96,19 @@ open_worker_udp(void)
 static void
 give_sockets(struct net *n, struct end *e, int who)
 {
-	struct ipc_sockets s = { .n = 1 };
+	struct ipc_sockets s = { .n = 2 };
 	uint8_t msg[256];
 	struct buf_writer w = buf_writer(msg, sizeof(msg));
-	int fd = open_worker_udp();
+	int fds[2] = { open_worker_udp(), open_worker_udp() };
 
 	s.socket[0].use = IPC_SOCKET_MANAGED4;
-	s.socket[0].port = port_of(fd);
+	s.socket[0].port = port_of(fds[0]);
+	s.socket[1].use = IPC_SOCKET_RAW4;
+	s.socket[1].port = port_of(fds[1]);
 	n->to[who].worker = host(s.socket[0].port);
 	world_begin(&w, IPC_SOCKETS, 20);
 	ipc_put_sockets(&w, &s);
-	world_post(e, &w, &fd, 1);
+	world_post(e, &w, fds, 2);
 }
 
 static void

@@ -17,6 +17,7 @@
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "proto/quic/identity_cert.h"
+#include "proto/rendezvous/native.h"
 #include "proto/rendezvous/session_keys.h"
 
 #define BUFFER (1 << 20)
@@ -294,6 +295,21 @@ relay(struct end *e, const void *msg, size_t len)
 	}
 }
 
+static bool
+has_text(const uint8_t *p, size_t len, const char *text)
+{
+	return len < IPC_MAX_ENVELOPE && *p == '{' &&
+	       memmem(p, len, text, strlen(text)) != NULL;
+}
+
+/* What a sibling would not understand, or not say. */
+static bool
+is_swallowed(const struct world *w, const uint8_t *p, size_t len)
+{
+	return (w->is_sibling && has_text(p, len, NATIVE_CONTROL_TYPE)) ||
+	       (w->no_ready && has_text(p, len, "v2_data_plane_ready"));
+}
+
 static void
 relay_some(struct end *e, struct buf_reader *batch)
 {
@@ -305,6 +321,8 @@ relay_some(struct end *e, struct buf_reader *batch)
 	while (ipc_packet_next(batch, 0, NULL, &p, &len) == 1) {
 		if (len > 30 && memcmp(p, "{\"type\":\"decision\"", 18) == 0)
 			e->decisions++;
+		if (is_swallowed(e->w, p, len))
+			continue;
 		if (e->other->pid == 0 && e == &e->w->claimer)
 			to_gate(e->w, p, len);
 		else if (!is_lost(e->w))
@@ -411,8 +429,8 @@ init(struct world *w, enum ipc_kind kind, bool one_stream)
 	b.own_derp = w->claimer_derp;
 	b.peer_derp = w->listener_derp;
 	b.peer_quic = w->listener_quic;
-	session_keys_disco(&b.disco_key, &b.bearer, &b.session_id, &b.own_derp,
-	    &b.peer_derp);
+	session_keys_disco(
+	    &b.disco_key, &b.bearer, &b.session_id, &b.own_derp, &b.peer_derp);
 	boot_end(&w->claimer, &b, -1);
 }
 

@@ -58,9 +58,11 @@ struct world {
 	struct loop_io *signer_io;
 	int signer_fd;
 	unsigned loss_permille;
-	uint64_t random;                 /* state of the loss generator */
-	bool cut;                        /* the relay loses everything */
-	bool hold_listener;              /* accept, but start no listener */
+	uint64_t random;    /* state of the loss generator */
+	bool cut;           /* the relay loses everything */
+	bool is_sibling;    /* neither learns that the other is one of ours */
+	bool no_ready;      /* and the ready exchange is lost */
+	bool hold_listener; /* accept, but start no listener */
 	uint8_t claim[IPC_MAX_ENVELOPE]; /* the first one, as sent */
 	size_t claim_len;
 	/* A worker was booted: the daemon's next messages. */
