@@ -5,10 +5,10 @@
  * the hidden folder must be as it was.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static char in_memory[] = "/dev/shm/fuzz_archive_unpack.XXXXXX";
 static char on_disk[] = "/tmp/fuzz_archive_unpack.XXXXXX";
 static const char *root;
+static int dir;
 static int tar_fd;
 
 static void
@@ -38,8 +39,7 @@ must(int good)
 static void
 clean(void)
 {
-	(void)rmdir("victim");
-	must(chdir("/") == 0);
+	(void)unlinkat(dir, "victim", AT_REMOVEDIR);
 	(void)rmdir(root);
 }
 
@@ -49,7 +49,9 @@ prepare(void)
 	root = mkdtemp(in_memory);
 	if (root == NULL)
 		root = mkdtemp(on_disk);
-	must(root != NULL && chdir(root) == 0 && mkdir("victim", 0700) == 0);
+	must(root != NULL);
+	dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(dir >= 0 && mkdirat(dir, "victim", 0700) == 0);
 	tar_fd = memfd_create("tar", MFD_CLOEXEC);
 	must(tar_fd >= 0 && atexit(clean) == 0);
 }
@@ -57,7 +59,7 @@ prepare(void)
 static int
 beside(void)
 {
-	DIR *d = opendir(".");
+	DIR *d = opendir(root);
 	int n = 0;
 
 	must(d != NULL);
@@ -70,7 +72,7 @@ beside(void)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct archive_unpack_params params = {
+	struct archive_unpack_params params = {
 		.name = "t",
 		.max_entries = MAX_ENTRIES,
 		.max_bytes = MAX_BYTES,
@@ -81,6 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (root == NULL)
 		prepare();
+	params.output = root;
 	if (size > LARGEST_INPUT)
 		return 0;
 	must(ftruncate(tar_fd, 0) == 0);
@@ -94,7 +97,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(beside() == BESIDE + 1);
 	archive_unpack_free(u);
 	must(beside() == BESIDE);
-	must(stat("victim", &st) == 0 && st.st_nlink == 2 &&
+	must(fstatat(dir, "victim", &st, 0) == 0 && st.st_nlink == 2 &&
 	     st.st_mode == (S_IFDIR | 0700));
 	return 0;
 }
