@@ -151,6 +151,7 @@ talk(struct session *s, const struct ready_sets *local)
 	stun_gather_free(w->gather);
 	w->gather = NULL;
 	w->until = MONO_NEVER;
+	w->state = RAW_IDLE; /* the session ends if this fails */
 	w->ready = ready_new(&s->boot.envelope_key, local, s->now);
 	if (w->ready == NULL)
 		return -ENOMEM;
@@ -360,6 +361,7 @@ run_punch(struct session *s)
 {
 	struct raw *w = &s->raw;
 	struct addr to;
+	bool found;
 
 	while (punch_output(w->punch, s->now, &to))
 		(void)udp_send_one(
@@ -368,16 +370,16 @@ run_punch(struct session *s)
 	    ready_state(w->ready) == READY_SELECTING)
 		return;
 	w->state = RAW_TALKING;
-	if (punch_state(w->punch) == PUNCH_FOUND && !w->declined) {
+	found = punch_state(w->punch) == PUNCH_FOUND && !w->declined;
+	if (found) {
 		path_udp_set(&w->path, &w->udp, punch_peek_address(w->punch),
 		    QUIC_ENDPOINT_PAYLOAD);
 		udp_watch(&w->udp, false);
-		ready_set_verdict(w->ready, true, s->now);
-	} else {
-		if (!w->declined)
-			w->outcome = RAW_NO_PUNCH;
-		ready_set_verdict(w->ready, false, s->now);
+	} else if (!w->declined) {
+		w->outcome = RAW_NO_PUNCH;
 	}
+	end_search(w); /* nobody serves its deadlines any more */
+	ready_set_verdict(w->ready, found, s->now);
 }
 
 /* QUIC has this socket for itself from now on. */
