@@ -164,7 +164,8 @@ on_line(struct http_reply *h)
 static void
 gather(struct http_reply *h, char c)
 {
-	if (++h->overhead > HTTP_REPLY_MAX_OVERHEAD) {
+	if (++h->overhead > HTTP_REPLY_MAX_OVERHEAD ||
+	    (c != '\n' && h->line_len == sizeof(h->line) - 1)) {
 		fail(h, -DT_ERR_TOO_LONG);
 	} else if (c == '\n') {
 		if (h->line_len > 0 && h->line[h->line_len - 1] == '\r')
@@ -174,8 +175,6 @@ gather(struct http_reply *h, char c)
 		h->line_len = 0;
 	} else if (c == '\0') {
 		fail(h, -DT_ERR_SYNTAX);
-	} else if (h->line_len == sizeof(h->line) - 1) {
-		fail(h, -DT_ERR_TOO_LONG);
 	} else {
 		h->line[h->line_len++] = c;
 	}

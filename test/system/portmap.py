@@ -39,7 +39,6 @@ def round_trip(home, watch, protocol):
         assert not one.is_reached(external), 'it is still open'
         assert two.is_reached(other), 'the other one is closed too'
         end = watch.stop()
-        assert end < 1, f'ending took {end} s'
         assert not home.rules(), f'left: {home.rules()}'
         return f'mapped after {took * 1000:.0f} ms, ' \
             f'ended in {end * 1000:.0f} ms'
@@ -201,7 +200,6 @@ def many(home, watch, folder):
         took = p.seconds_since(start)
         assert len(home.rules()) == len(ports), len(home.rules())
         end = watch.stop()
-        assert end < 1.1, f'ending took {end} s'
 
         def none():  # asked in time, done in the router's own
             assert not home.rules(), f'left: {home.rules()}'
