@@ -225,7 +225,7 @@ test_many(void)
 int
 main(void)
 {
-	struct daemon_config config = { .programs = { -1, -1 },
+	struct daemon_config config = { .programs = { -1, -1, -1 },
 		.cache_dir = "" };
 
 	log_init("t_daemon_ctl", LOG_LEVEL_ERR);
