@@ -16,6 +16,7 @@
 #include "proto/transfer/transfer_flow_state.h"
 
 #define TEXT_GONE "peer disconnected"
+#define TEXT_ABORTED "peer aborted transfer"
 
 bool
 transfer_flow_is_over(const struct transfer_flow *f)
@@ -222,7 +223,7 @@ transfer_flow_on_abort(
 	char text[TRANSFER_FLOW_MAX_REASON];
 
 	envelope_text_sanitise(body->reason, reason, sizeof(reason));
-	(void)snprintf(text, sizeof(text), "peer aborted transfer%s%s",
+	(void)snprintf(text, sizeof(text), TEXT_ABORTED "%s%s",
 	    reason[0] != '\0' ? ": " : "", reason);
 	transfer_flow_break(f, -DT_ERR_PEER_ABORTED, false, text, now);
 }
@@ -239,9 +240,11 @@ transfer_flow_disconnected(struct transfer_flow *f, bool orderly, int r,
 	f->grace_by = mono_add(now, FLOW_GRACE_US);
 	f->grace_orderly = orderly;
 	f->grace_result = r < 0 && !orderly ? r : -DT_ERR_PEER_GONE;
+	if (orderly || reason[0] == '\0')
+		reason = f->grace_result == -DT_ERR_PEER_ABORTED ? TEXT_ABORTED
+								 : TEXT_GONE;
 	envelope_text_sanitise(
-	    text_of(reason[0] == '\0' || orderly ? TEXT_GONE : reason),
-	    f->grace_reason, sizeof(f->grace_reason));
+	    text_of(reason), f->grace_reason, sizeof(f->grace_reason));
 }
 
 /* QUIC is gone, and no envelope explained it. */

@@ -219,6 +219,12 @@ test_violations(void)
 	EQ_STR(blocks_rx_reason(rx),
 	    "incomplete block transfer: received 1024 of 3072", "reason");
 	blocks_rx_free(rx);
+	rx = fresh(2, 3 * CHUNK);
+	EQ_INT(blocks_rx_input(rx, 0, golden_head_0, 12, false), 0, "a frame");
+	EQ_INT(blocks_rx_input(rx, 0, NULL, 0, true), -DT_ERR_TRUNCATED,
+	    "and FIN: the other stream is not waited for");
+	EQ_STR(blocks_rx_reason(rx), "unexpected EOF", "reason");
+	blocks_rx_free(rx);
 	rx = fresh(1, CHUNK);
 	sink.refuse = -DT_ERR_FULL;
 	EQ_INT(frame(rx, 0, 0, CHUNK), -DT_ERR_FULL, "deliver's error");

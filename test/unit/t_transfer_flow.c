@@ -350,7 +350,7 @@ static void
 test_offered_blocks(void)
 {
 	struct transfer_params p = params(TRANSFER_RECEIVE_ISSUER);
-	struct envelope e = talk_claim(true);
+	struct envelope e = talk_claim(true), accept;
 	struct transfer_flow *f;
 	size_t len;
 
@@ -372,7 +372,13 @@ test_offered_blocks(void)
 	    "nothing is promised yet");
 	transfer_flow_opened(f, talk_at(3));
 	EQ_INT(transfer_flow_peek_plan(f)->encoding, TRANSFER_BLOCKS, "blocks");
-	EQ_INT(talk_drain(f, talk_at(3), ENVELOPE_V2_ACCEPT), 1, "accepted");
+	if (!OK(talk_take(f, talk_at(3), &accept), "accepted"))
+		abort();
+	OK(envelope_text_equal(accept.v2_accept.transfer_mode, "blocks-v1"),
+	    "as blocks");
+	EQ_INT(accept.v2_accept.block_size, 0, "without repeating sizes");
+	EQ_INT(accept.v2_accept.block_chunk_size, 0, "without repeating them");
+	envelope_fini(&accept);
 	transfer_flow_connected(f, talk_at(4));
 	transfer_flow_moved(f, 4, talk_at(5));
 	transfer_flow_finished(f, talk_at(6));
@@ -711,6 +717,13 @@ test_truncation(void)
 	transfer_flow_finished(f, talk_at(110));
 	(void)talk_drain(f, talk_at(1100), ENVELOPE_ABORT);
 	expect(f, -DT_ERR_PEER_ABORTED, "read error");
+	f = receiver_at(TRANSFER_MOVING, 100);
+	transfer_flow_set_total(f, 100);
+	transfer_flow_disconnected(
+	    f, false, -DT_ERR_PEER_ABORTED, "", talk_at(100));
+	transfer_flow_finished(f, talk_at(110));
+	(void)talk_drain(f, talk_at(1100), ENVELOPE_ABORT);
+	expect(f, -DT_ERR_PEER_ABORTED, "peer aborted transfer");
 	f = receiver_at(TRANSFER_CONFIRMING, 100);
 	transfer_flow_disconnected(
 	    f, false, -DT_ERR_PEER_GONE, "", talk_at(50));
@@ -949,6 +962,64 @@ test_offer_file(bool capable)
 }
 
 static void
+test_huge_file(void)
+{
+	struct transfer_params p = params(TRANSFER_SEND_CLAIMANT);
+	struct transfer_flow *f;
+	struct envelope e;
+
+	p.blocks = true;
+	p.size = INT64_C(1) << 46;
+	f = fresh(&p);
+	if (!OK(talk_take(f, talk_at(0), &e), "claim"))
+		abort();
+	EQ_INT(e.v2_claim.block_chunk_size, 1 << 20,
+	    "64 TiB: chunks so large that 2^26 suffice");
+	envelope_fini(&e);
+	transfer_flow_free(f);
+	p.size = INT64_MAX;
+	f = fresh(&p);
+	if (!OK(talk_take(f, talk_at(0), &e), "claim"))
+		abort();
+	EQ_INT(e.v2_claim.transfer_mode.n, 0, "2^63-1: streams");
+	envelope_fini(&e);
+	transfer_flow_free(f);
+}
+
+static void
+test_blocks_not_wanted(void)
+{
+	struct transfer_params p = params(TRANSFER_RECEIVE_CLAIMANT);
+	struct envelope e = talk_accept(true);
+	struct transfer_flow *f;
+
+	p.structured = true;
+	f = fresh(&p);
+	(void)talk_drain(f, talk_at(0), ENVELOPE_V2_CLAIM);
+	e.v2_accept.transfer_mode = talk_text("blocks-v1");
+	e.v2_accept.block_chunk_size = 262144;
+	(void)talk_give(f, talk_at(1), &talk_issuer, &e);
+	EQ_INT(talk_drain(f, talk_at(1), ENVELOPE_ABORT), 1, "is told");
+	expect(f, -DT_ERR_PEER_PROTOCOL, "block receiver is not configured");
+}
+
+/* Nothing to send, and that is known before QUIC stands. */
+static void
+test_finished_early(void)
+{
+	struct transfer_flow *f = sender_at(TRANSFER_CONNECTING, 0);
+	struct envelope e = talk_complete(0);
+
+	transfer_flow_finished(f, talk_at(15));
+	EQ_INT(transfer_flow_state(f), TRANSFER_CONNECTING, "not before QUIC");
+	transfer_flow_connected(f, talk_at(20));
+	EQ_INT(transfer_flow_state(f), TRANSFER_CONFIRMING, "confirming");
+	(void)talk_give(f, talk_at(30), &talk_issuer, &e);
+	EQ_INT(transfer_flow_state(f), TRANSFER_DONE, "an empty pipe is done");
+	transfer_flow_free(f);
+}
+
+static void
 test_full_buffer(void)
 {
 	struct transfer_params p = params(TRANSFER_SEND_CLAIMANT);
@@ -991,6 +1062,9 @@ main(void)
 	test_cancel();
 	test_offer_file(true);
 	test_offer_file(false);
+	test_huge_file();
+	test_blocks_not_wanted();
+	test_finished_early();
 	test_full_buffer();
 	return tap_done();
 }

@@ -222,9 +222,25 @@ json_of(const char *before, const char *unit, size_t n, const char *after)
 	return r;
 }
 
+/* @n arrays, one in the other, in a member of an object. */
+static int
+nested(size_t n)
+{
+	char text[64] = "{\"x\":";
+	size_t len = strlen(text);
+
+	memset(text + len, '[', n);
+	memset(text + len + n, ']', n);
+	text[len + 2 * n] = '}';
+	text[len + 2 * n + 1] = '\0';
+	return json(text);
+}
+
 static void
 test_limits(void)
 {
+	EQ_INT(nested(TRANSFER_HEADER_MAX_DEPTH - 1), 0, "deepest");
+	EQ_INT(nested(TRANSFER_HEADER_MAX_DEPTH), -DT_ERR_SYNTAX, "one more");
 	EQ_INT(json_of("{\"name\":\"", "a", TRANSFER_HEADER_MAX_NAME, "\"}"), 0,
 	    "longest name");
 	EQ_INT(

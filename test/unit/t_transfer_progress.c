@@ -163,6 +163,11 @@ test_window(void)
 	OK(window_of(8, 1, 60000) >= 8 * 262144,
 	    "eight streams keep room for eight chunks");
 	transfer_window_init(&w, 1);
+	transfer_window_received(&w, TRANSFER_WINDOW_FIRST, at(0));
+	transfer_window_written(&w, TRANSFER_WINDOW_FIRST, at(0));
+	EQ_INT(transfer_window_limit(&w), 2 * TRANSFER_WINDOW_FIRST,
+	    "a full window taken at once: doubled, no more");
+	transfer_window_init(&w, 1);
 	for (int64_t t = 0; t < 100000; t += 1000) {
 		transfer_window_received(&w, 10, at(t));
 		transfer_window_written(&w, 10, at(t));
