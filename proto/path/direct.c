@@ -26,8 +26,9 @@
 /* Acks to addresses we know, and to ones we have no room for. */
 #define ANSWERS_PER_SEC 128
 #define STRANGERS_PER_SEC 16
-/* Controls of a kind are at least this far apart. */
+/* Controls of a kind are at least this far apart, news of ours less. */
 #define CONTROL_US (100 * MONO_MS)
+#define NEWS_US (20 * MONO_MS)
 #define CALM_1_AFTER_US (30 * MONO_SEC)
 #define CALM_1_US (5 * MONO_SEC)
 #define CALM_2_AFTER_US (300 * MONO_SEC)
@@ -80,26 +81,26 @@ direct_wake(struct direct *d, struct mono at)
 
 /* The earliest time for a control of which the last one went out at @last. */
 static struct mono
-spaced(struct mono last, struct mono now)
+spaced(struct mono last, int64_t gap_us, struct mono now)
 {
-	struct mono at = mono_add(last, CONTROL_US);
+	struct mono at = mono_add(last, gap_us);
 
 	return mono_is_never(last) || mono_before(at, now) ? now : at;
 }
 
 static void
-announce_own(struct direct *d, struct mono now)
+announce_own(struct direct *d, int64_t gap_us, struct mono now)
 {
 	if (!d->has_own)
 		return;
-	d->own_due = mono_min(d->own_due, spaced(d->own_sent, now));
+	d->own_due = mono_min(d->own_due, spaced(d->own_sent, gap_us, now));
 	direct_wake(d, d->own_due);
 }
 
 void
 direct_announce(struct direct *d, struct mono now)
 {
-	announce_own(d, now);
+	announce_own(d, NEWS_US, now);
 	if (d->selected == NULL && d->has_own)
 		d->round = now;
 	direct_wake(d, now);
@@ -111,7 +112,7 @@ direct_called(struct direct *d, struct mono now)
 	int64_t pause_us = mono_diff(now, d->called);
 
 	d->called = now;
-	announce_own(d, now);
+	announce_own(d, CONTROL_US, now);
 	if (d->selected != NULL) {
 		/* A peer of ours calls only from the relay. */
 		if (d->native)
@@ -189,8 +190,10 @@ static bool
 output_control(struct direct *d, struct mono now, struct direct_out *ret_out)
 {
 	if (!mono_before(now, d->round)) {
-		d->own_due = mono_min(d->own_due, spaced(d->own_sent, now));
-		d->call_due = mono_min(d->call_due, spaced(d->call_sent, now));
+		d->own_due =
+		    mono_min(d->own_due, spaced(d->own_sent, NEWS_US, now));
+		d->call_due = mono_min(
+		    d->call_due, spaced(d->call_sent, CONTROL_US, now));
 		d->round = mono_add(now, round_us(d, now));
 	}
 	if (!mono_before(now, d->own_due)) {

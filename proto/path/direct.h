@@ -126,6 +126,11 @@ void direct_input(struct direct *d, const struct addr *from, const uint8_t *pkt,
  * reflexive. */
 bool direct_accepts(const struct direct *d, const struct addr *from);
 
+/** direct_is_known(): is @from a candidate of the peer, or has the peer probed
+ * from there?  Nobody else begins a QUIC connection: who opens many would take
+ * the few places that a listener has. */
+bool direct_is_known(const struct direct *d, const struct addr *from);
+
 /** direct_heard(): genuine (QUIC-authenticated) data came directly from @from.
  */
 void direct_heard(struct direct *d, const struct addr *from, struct mono now);

@@ -310,17 +310,23 @@ direct_peek_own(const struct direct *d)
 }
 
 bool
+direct_is_known(const struct direct *d, const struct addr *from)
+{
+	for (size_t i = 0; i < DIRECT_MAX_ENTRIES; i++)
+		if (direct_list_is_live(&d->entry[i]) &&
+		    addr_equal(&d->entry[i].addr, from))
+			return true;
+	return false;
+}
+
+bool
 direct_accepts(const struct direct *d, const struct addr *from)
 {
 	/* QUIC authenticates: strangers are only kept off a path that works. */
 	if (d->selected == NULL || addr_equal(&d->selected->addr, from) ||
 	    d->life.suspect || d->life.unanswered > 1)
 		return true;
-	for (size_t i = 0; i < DIRECT_MAX_ENTRIES; i++)
-		if (direct_list_is_live(&d->entry[i]) &&
-		    addr_equal(&d->entry[i].addr, from))
-			return true;
-	return false;
+	return direct_is_known(d, from);
 }
 
 static enum direct_try

@@ -14,6 +14,7 @@
 
 #include "lib/err.h"
 #include "proto/path/disco.h"
+#include "proto/quic/quic_endpoint.h"
 #include "test/system/session_app.h"
 #include "test/system/session_net.h"
 #include "test/tap.h"
@@ -311,6 +312,74 @@ case_junk(void)
 	finish();
 }
 
+static bool
+has_listener(struct world *unused)
+{
+	(void)unused;
+	return n.to[1].worker.port != 0;
+}
+
+static void
+no_data(
+    void *unused, struct quic_stream *s, const uint8_t *p, size_t len, bool fin)
+{
+	(void)unused;
+	(void)s;
+	(void)p;
+	(void)len;
+	(void)fin;
+}
+
+/* The first packets of @count QUIC connections of somebody else. */
+static void
+send_initials(int fd, int count)
+{
+	static uint8_t buf[4 * QUIC_ENDPOINT_PAYLOAD];
+	struct quic_params p = { .events.stream_data = no_data };
+	struct quic_endpoint *ep;
+	struct quic_conn *conn;
+
+	if (quic_endpoint_new(&ep, &p) != 0) {
+		OK(false, "endpoint");
+		return;
+	}
+	for (int i = 0; i < count; i++) {
+		struct quic_batch b = { .max_pkts = 4 };
+		const uint8_t *at = buf;
+
+		b.buf = buf;
+		b.cap = sizeof(buf);
+		if (quic_endpoint_connect(ep, mono_now(), NULL, &conn) != 0)
+			OK(false, "connect");
+		(void)quic_endpoint_output(ep, mono_now(), &b);
+		for (size_t k = 0; k < b.n_pkts; at += b.lens[k++])
+			net_send(&n, 1, fd, at, b.lens[k]);
+	}
+	quic_endpoint_free(ep);
+}
+
+/* A listener's few connections are not for strangers who know its port. */
+static void
+case_initials(enum ipc_kind kind)
+{
+	int fd;
+
+	net_init(&n, &w, kind, true, NULL);
+	n.hole = true;
+	w.on_dial = on_dial;
+	has_backend = false;
+	OK(world_run(&w, has_listener, 5000), "the listener has a socket");
+	fd = net_stranger();
+	for (int i = 0; i < 10; i++) {
+		send_initials(fd, 64);
+		(void)usleep(10000); /* before anything of the claimer's */
+	}
+	OK(world_run(&w, world_is_ready, 5000),
+	    "connections of strangers do not keep the peer's out");
+	(void)close(fd);
+	finish();
+}
+
 static void
 case_switches(enum ipc_kind kind)
 {
@@ -451,6 +520,8 @@ main(int argc, char **argv)
 	RUN("refused", case_raw_refused(false));
 	RUN("silent", case_raw_silent(IPC_KIND_SHARE));
 	RUN("silent", case_raw_silent(IPC_KIND_DERPTUN));
+	RUN("initials", case_initials(IPC_KIND_SHARE));
+	RUN("initials", case_initials(IPC_KIND_DERPTUN));
 	RUN("switches", case_switches(IPC_KIND_DERPTUN));
 	return tap_done();
 }
