@@ -4,37 +4,30 @@
 const char *
 archive_report_text(enum archive_problem problem)
 {
-	switch (problem) {
-	case ARCHIVE_PROBLEM_NONE:
-		break;
-	case ARCHIVE_PROBLEM_KIND:
-		return "left out: a socket, device or pipe";
-	case ARCHIVE_PROBLEM_LINK:
-		return "symbolic links cannot be sent";
-	case ARCHIVE_PROBLEM_UNREADABLE:
-		return "left out: cannot be read";
-	case ARCHIVE_PROBLEM_GREW:
-		return "grew while it was read: its end is missing";
-	case ARCHIVE_PROBLEM_SHRANK:
-		return "shrank while it was read: its end is zeros";
-	case ARCHIVE_PROBLEM_LONG:
-		return "left out: the path is too long or too deep";
-	case ARCHIVE_PROBLEM_DOTS:
-		return "some receivers refuse names that begin with two dots";
-	case ARCHIVE_PROBLEM_RENAMED:
-		return "has characters that a name should not have: replaced";
-	case ARCHIVE_PROBLEM_UNSAFE:
-		return "unsafe path in the archive";
-	case ARCHIVE_PROBLEM_TYPE:
-		return "the archive has something other than files and folders";
-	case ARCHIVE_PROBLEM_TWICE:
-		return "the archive has this path twice";
-	case ARCHIVE_PROBLEM_LIMIT:
-		return "the archive has more files or bytes than permitted";
-	case ARCHIVE_PROBLEM_FORMAT:
-		return "the archive is damaged";
-	case ARCHIVE_PROBLEM_WRITE:
-		return "cannot be written";
-	}
-	return "";
+	static const char *const texts[] = {
+		[ARCHIVE_PROBLEM_NONE] = "",
+		[ARCHIVE_PROBLEM_KIND] = "left out: a socket, device or pipe",
+		[ARCHIVE_PROBLEM_LINK] = "symbolic links cannot be sent",
+		[ARCHIVE_PROBLEM_UNREADABLE] = "left out: cannot be read",
+		[ARCHIVE_PROBLEM_GREW] =
+		    "grew while it was read: its end is missing",
+		[ARCHIVE_PROBLEM_SHRANK] =
+		    "shrank while it was read: its end is zeros",
+		[ARCHIVE_PROBLEM_LONG] =
+		    "left out: the path is too long or too deep",
+		[ARCHIVE_PROBLEM_DOTS] =
+		    "some receivers refuse names that begin with two dots",
+		[ARCHIVE_PROBLEM_RENAMED] =
+		    "has characters that a name should not have: replaced",
+		[ARCHIVE_PROBLEM_UNSAFE] = "unsafe path in the archive",
+		[ARCHIVE_PROBLEM_TYPE] =
+		    "the archive has something other than files and folders",
+		[ARCHIVE_PROBLEM_TWICE] = "the archive has this path twice",
+		[ARCHIVE_PROBLEM_LIMIT] =
+		    "the archive has more files or bytes than permitted",
+		[ARCHIVE_PROBLEM_FORMAT] = "the archive is damaged",
+		[ARCHIVE_PROBLEM_WRITE] = "cannot be written",
+	};
+
+	return texts[problem];
 }

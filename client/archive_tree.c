@@ -262,7 +262,7 @@ int
 archive_tree_file(
     struct archive_tree *t, const char *path, mode_t mode, int *ret_fd)
 {
-	struct transfer_name leaf;
+	struct transfer_name leaf = { .changed = false };
 	int fd, r = go_to(t, path, &leaf);
 
 	if (r < 0)

@@ -26,8 +26,9 @@ static struct message_list
 own_candidates(
     const struct transfer_flow *f, bool relay_only, struct candidate_texts *t)
 {
-	return relay_only ? (struct message_list){ 0 }
-			  : candidate_to_texts(t, &f->own);
+	const struct message_list none = { 0 };
+
+	return relay_only ? none : candidate_to_texts(t, &f->own);
 }
 
 static struct message_octets

@@ -25,7 +25,7 @@ LIBRARY = {
     r'openssl/': ['proto/tls'],
     r'(ngtcp2|gnutls|nghttp3)/': ['proto/quic'],
     r'jansson\.h': ['proto', 'daemon', 'client', 'helpers/gate',
-                    'helpers/relay'],
+                    'helpers/relay', 'helpers/session/session_main'],
     r'sodium': ['lib/secret', 'lib/keymap', 'proto'],
     r'archive(_entry)?\.h': ['client/archive_'],
     r'miniupnpc/': ['helpers/portmap'],
