@@ -117,8 +117,12 @@ log_failure(const struct relay_link *link, int64_t delay_us)
 	char me[SECRET_FINGERPRINT_LEN];
 
 	secret_fingerprint(me, &link->own_public);
-	log_warn("relay", "%s; next try in %lld ms key=%s", link->error,
-	    (long long)(delay_us / MONO_MS), me);
+	if (link == link->pool->spare.link)
+		log_debug(
+		    "relay", "%s; it was a spare key=%s", link->error, me);
+	else
+		log_warn("relay", "%s; next try in %lld ms key=%s", link->error,
+		    (long long)(delay_us / MONO_MS), me);
 }
 
 /* The attempt or connection is over; @text may be "". */
@@ -157,6 +161,7 @@ lost(struct relay_link *link, int r, const char *text)
 	loop_timer_at(link->timer, link->lingering ? now : link->retry_at);
 	tell_pressure(link, false);
 	set_state(link, RELAY_LINK_WAITING, now);
+	relay_spare_lost(&link->pool->spare, link);
 }
 
 static void

@@ -55,7 +55,8 @@ struct relay_watch {
 
 struct relay_link_info {
 	enum relay_link_state state;
-	const char *state_name; /* "connecting", "connected", "waiting" */
+	/* "connecting", "connected", "waiting", or "spare": nobody's yet */
+	const char *state_name;
 	char host[ADDR_MAX_HOST];
 	uint16_t port;
 	const char *error; /* of the last failure, in words; "" for none */
@@ -99,6 +100,17 @@ bool relay_pool_is_busy(const struct relay_pool *pool);
 int relay_link_get(struct relay_pool *pool, const struct key32 *own_private,
     struct relay_params *params, const struct relay_target *targets,
     size_t n_targets, struct relay_watch *watch, struct relay_link **ret_link);
+/**
+ * relay_link_get_fresh(): a link under a key that nobody else uses or has used.
+ * It may be connected already: look at relay_link_is_connected().
+ * @ret_own: the key; secret.
+ *
+ * Returns 0, -DT_ERR_LIMIT, -ENOMEM.
+ */
+int relay_link_get_fresh(struct relay_pool *pool, struct relay_params *params,
+    const struct relay_target *targets, size_t n_targets,
+    struct relay_watch *watch, struct key32 *ret_own,
+    struct relay_link **ret_link);
 /** relay_link_put(): remove @watch and one user; the last one closes it. */
 void relay_link_put(struct relay_link *link, struct relay_watch *watch);
 

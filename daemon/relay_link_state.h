@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Shared by relay_link.c and relay_pool.c only. */
+/* Shared by relay_link.c, relay_pool.c and relay_spare.c only. */
 #ifndef DAEMON_RELAY_LINK_STATE_H
 #define DAEMON_RELAY_LINK_STATE_H
 
 #include "daemon/backoff.h"
 #include "daemon/relay_dial.h"
 #include "daemon/relay_link.h"
+#include "daemon/relay_spare.h"
 #include "daemon/stream.h"
 #include "proto/derp/derp_client.h"
 
@@ -49,7 +50,15 @@ struct relay_pool {
 	struct loop *loop;
 	LIST_HEAD(relay_link_list, relay_link) links;
 	size_t count;
+	struct relay_spare spare;
 };
+
+/** relay_link_make(): without users yet; as relay_link_get(). */
+int relay_link_make(struct relay_pool *pool, const struct key32 *own_private,
+    struct relay_params *params, const struct relay_target *targets,
+    size_t n_targets, struct relay_link **ret_link);
+/** relay_link_leave(): nobody uses it: it goes when its queue is empty. */
+void relay_link_leave(struct relay_link *link);
 
 /** relay_link_timer(): for relay_link_get(). */
 struct loop_timer *relay_link_timer(struct relay_link *link);

@@ -18,7 +18,7 @@ state_name(const struct relay_link *link)
 		[RELAY_LINK_WAITING] = "waiting",
 	};
 
-	return names[link->state];
+	return link == link->pool->spare.link ? "spare" : names[link->state];
 }
 
 struct relay_pool *
@@ -30,7 +30,10 @@ relay_pool_new(struct loop *loop)
 		return NULL;
 	pool->loop = loop;
 	LIST_INIT(&pool->links);
-	return pool;
+	if (relay_spare_init(&pool->spare, pool) == 0)
+		return pool;
+	free(pool);
+	return NULL;
 }
 
 void
@@ -40,6 +43,7 @@ relay_pool_free(struct relay_pool *pool)
 
 	if (pool == NULL)
 		return;
+	relay_spare_fini(&pool->spare);
 	LIST_FOREACH_SAFE(link, &pool->links, entry, next)
 		relay_link_destroy(link);
 	free(pool);
@@ -105,33 +109,48 @@ find(const struct relay_pool *pool, const struct key32 *public_key,
 	return NULL;
 }
 
-static int
-make(struct relay_pool *pool, const struct key32 *own_private,
-    const struct key32 *own_public, struct relay_params *params,
-    struct relay_link **ret_link)
+static struct relay_link *
+new_link(struct relay_pool *pool)
 {
-	struct relay_link *link;
+	struct relay_link *link = calloc(1, sizeof(*link));
 
-	if (pool->count >= RELAY_LINK_MAX)
-		return -DT_ERR_LIMIT;
-	link = calloc(1, sizeof(*link));
 	if (link == NULL)
-		return -ENOMEM;
+		return NULL;
 	link->pool = pool;
 	link->timer = relay_link_timer(link);
 	link->router = router_new(loop_now(pool->loop));
-	if (link->timer == NULL || link->router == NULL) {
-		loop_timer_free(link->timer);
-		router_free(link->router);
-		free(link);
+	if (link->timer != NULL && link->router != NULL)
+		return link;
+	loop_timer_free(link->timer);
+	router_free(link->router);
+	free(link);
+	return NULL;
+}
+
+int
+relay_link_make(struct relay_pool *pool, const struct key32 *own_private,
+    struct relay_params *params, const struct relay_target *targets,
+    size_t n_targets, struct relay_link **ret_link)
+{
+	struct key32 own_public;
+	struct relay_link *link;
+	int r = secret_curve_public(&own_public, own_private);
+
+	if (r < 0)
+		return r;
+	if (pool->count >= RELAY_LINK_MAX)
+		return -DT_ERR_LIMIT;
+	link = new_link(pool);
+	if (link == NULL)
 		return -ENOMEM;
-	}
 	LIST_INIT(&link->watches);
 	LIST_INSERT_HEAD(&pool->links, link, entry);
 	pool->count++;
 	link->params = relay_params_ref(params);
 	link->own_private = *own_private;
-	link->own_public = *own_public;
+	link->own_public = own_public;
+	for (size_t i = 0; i < n_targets && i < RELAY_TARGET_MAX; i++)
+		link->targets[link->n_targets++] = targets[i];
 	backoff_init(
 	    &link->backoff, RELAY_LINK_RETRY_US, RELAY_LINK_RETRY_MAX_US, true);
 	/* The first attempt begins in the next turn, like any retry. */
@@ -140,6 +159,13 @@ make(struct relay_pool *pool, const struct key32 *own_private,
 	loop_timer_in(link->timer, 0);
 	*ret_link = link;
 	return 0;
+}
+
+static void
+add_user(struct relay_link *link, struct relay_watch *watch)
+{
+	link->users++;
+	LIST_INSERT_HEAD(&link->watches, watch, entry);
 }
 
 int
@@ -154,15 +180,37 @@ relay_link_get(struct relay_pool *pool, const struct key32 *own_private,
 	if (r < 0)
 		return r;
 	link = find(pool, &own_public, params);
+	if (link == NULL)
+		r = relay_link_make(
+		    pool, own_private, params, targets, n_targets, &link);
+	if (r < 0)
+		return r;
+	add_user(link, watch);
+	*ret_link = link;
+	return 0;
+}
+
+int
+relay_link_get_fresh(struct relay_pool *pool, struct relay_params *params,
+    const struct relay_target *targets, size_t n_targets,
+    struct relay_watch *watch, struct key32 *ret_own,
+    struct relay_link **ret_link)
+{
+	struct relay_link *link =
+	    relay_spare_use(&pool->spare, params, targets, n_targets);
+	struct key32 own, own_public;
+	int r = 0;
+
 	if (link == NULL) {
-		r = make(pool, own_private, &own_public, params, &link);
-		if (r < 0)
-			return r;
-		for (size_t i = 0; i < n_targets && i < RELAY_TARGET_MAX; i++)
-			link->targets[link->n_targets++] = targets[i];
+		secret_curve_keypair(&own, &own_public);
+		r = relay_link_make(
+		    pool, &own, params, targets, n_targets, &link);
+		secret_wipe(&own, sizeof(own));
 	}
-	link->users++;
-	LIST_INSERT_HEAD(&link->watches, watch, entry);
+	if (r < 0)
+		return r;
+	add_user(link, watch);
+	*ret_own = link->own_private;
 	*ret_link = link;
 	return 0;
 }
@@ -171,8 +219,13 @@ void
 relay_link_put(struct relay_link *link, struct relay_watch *watch)
 {
 	LIST_REMOVE(watch, entry);
-	if (--link->users > 0)
-		return;
+	if (--link->users == 0)
+		relay_link_leave(link);
+}
+
+void
+relay_link_leave(struct relay_link *link)
+{
 	link->lingering = true;
 	/* Never freed here: we may be inside one of its callbacks. */
 	loop_timer_in(link->timer,

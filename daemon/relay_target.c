@@ -73,6 +73,19 @@ relay_target_from_map(struct relay_target *ret_targets,
 	return n;
 }
 
+bool
+relay_target_equal(const struct relay_target *a, const struct relay_target *b)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (a->literal[i].family != b->literal[i].family ||
+		    (a->literal[i].family != 0 &&
+			!addr_equal(&a->literal[i], &b->literal[i])))
+			return false;
+	return strcmp(a->host, b->host) == 0 && a->port == b->port &&
+	       strcmp(a->cert_name, b->cert_name) == 0 &&
+	       strcmp(a->ideal, b->ideal) == 0 && a->use_dns == b->use_dns;
+}
+
 void
 relay_target_text(
     const struct relay_target *t, char out[static RELAY_TARGET_MAX_TEXT])

@@ -43,6 +43,10 @@ size_t relay_target_from_map(struct relay_target *ret_targets,
     const struct derp_map *map, int64_t region, const char *pin,
     int64_t *ret_region);
 
+/** relay_target_equal(): do both name the same relay in the same way? */
+bool relay_target_equal(
+    const struct relay_target *a, const struct relay_target *b);
+
 /** relay_target_text(): "HOST:PORT", IPv6 literals in brackets. */
 void relay_target_text(
     const struct relay_target *t, char out[static RELAY_TARGET_MAX_TEXT]);

@@ -140,8 +140,8 @@ connect_relay(struct session *s, const struct relay_target *t, size_t n)
 	s->watch.state = on_link_state;
 	s->watch.pressure = on_pressure;
 	s->watch.arg = s;
-	r = relay_link_get(s->daemon->relays, &s->own_private, s->params, t, n,
-	    &s->watch, &s->link);
+	r = relay_link_get_fresh(s->daemon->relays, s->params, t, n, &s->watch,
+	    &s->own_private, &s->link);
 	if (r < 0) {
 		session_finish(s, r, "cannot use the relay");
 		return;
@@ -152,6 +152,8 @@ connect_relay(struct session *s, const struct relay_target *t, size_t n)
 		loop_timer_at(s->timer, s->relay_deadline);
 	/* Meanwhile the relay answers. */
 	worker_pool_prepare(s->daemon->workers, true);
+	if (relay_link_is_connected(s->link))
+		on_link_state(s, now);
 }
 
 static void
@@ -183,9 +185,7 @@ start_attempt(struct session *s)
 {
 	struct stun_servers *servers = session_net_servers(s);
 	struct relay_target target;
-	struct key32 own_public;
 
-	secret_curve_keypair(&s->own_private, &own_public);
 	s->has_path = false;
 	session_set_state(s, SESSION_STARTING);
 	if (s->claim.has_route) {

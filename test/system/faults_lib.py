@@ -177,11 +177,15 @@ class Daemon:
                       if table[p][1] != SPARE)
 
     def fds(self):
-        """How many descriptors it has, but for the spare's two."""
+        """How many descriptors it has, but for those of its spares: two of a
+        worker's, one of a relay connection."""
         table = l.processes()
-        spares = [p for p in l.family(self.pid, table)
-                  if table[p][1] == SPARE]
-        return fds_of(self.pid) - 2 * len(spares)
+        workers = [p for p in l.family(self.pid, table)
+                   if table[p][1] == SPARE]
+        with Rpc(self.socket) as rpc:
+            relays = [r for r in rpc.call('daemon.status')['relays']
+                      if r['state'] == 'spare']
+            return fds_of(self.pid) - 1 - 2 * len(workers) - len(relays)
 
     def all_fds(self):
         """Those of the daemon and of its workers."""
