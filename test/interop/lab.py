@@ -108,11 +108,12 @@ class Process:
             t.start()
 
     def _gather(self, name, pipe):
-        for line in pipe:
-            with self._changed:
-                self.lines[name].append(line.decode('utf-8', 'replace')
-                                        .rstrip('\n'))
-                self._changed.notify_all()
+        with pipe:
+            for line in pipe:
+                with self._changed:
+                    self.lines[name].append(line.decode('utf-8', 'replace')
+                                            .rstrip('\n'))
+                    self._changed.notify_all()
 
     def wait_line(self, pattern, timeout=30, stream='err', skip=0):
         """The match of the first line (after skip matches); raises when the
