@@ -87,6 +87,8 @@ get_kind(struct buf_reader *r)
 
 	if (v == IPC_KIND_SHARE)
 		return IPC_KIND_SHARE;
+	if (v == IPC_KIND_TRANSFER)
+		return IPC_KIND_TRANSFER;
 	if (v != IPC_KIND_DERPTUN && r->err == 0)
 		r->err = -DT_ERR_SYNTAX;
 	return IPC_KIND_DERPTUN;
@@ -190,6 +192,8 @@ ipc_put_boot_session(struct buf_writer *w, const struct ipc_boot_session *b)
 	put_blob(w, b->claim, b->claim_len);
 	put_blob(w, b->decision, b->decision_len);
 	put_claimer(w, b);
+	if (b->kind == IPC_KIND_TRANSFER)
+		ipc_transfer_put_boot(w, &b->transfer);
 }
 
 int
@@ -219,6 +223,8 @@ ipc_get_boot_session(struct buf_reader *r, struct ipc_boot_session *ret_boot)
 	get_blob(r, ret_boot->decision, sizeof(ret_boot->decision),
 	    &ret_boot->decision_len);
 	get_claimer(r, ret_boot);
+	if (ret_boot->kind == IPC_KIND_TRANSFER)
+		ipc_transfer_get_boot(r, &ret_boot->transfer);
 	res = end(r);
 	if (res != 0)
 		secret_wipe(ret_boot, sizeof(*ret_boot));

@@ -15,6 +15,7 @@
 
 #include "lib/buf.h"
 #include "lib/secret.h"
+#include "proto/ipc/ipc_transfer.h"
 
 /* One control envelope, as peers exchange them: 16 KiB (peer limit). */
 #define IPC_MAX_ENVELOPE 16384
@@ -28,7 +29,8 @@
 /* What is tunnelled; the same numbers in gate and session. */
 enum ipc_kind {
 	IPC_KIND_SHARE = 1, /* derphole share/open: one stream per connection */
-	IPC_KIND_DERPTUN = 2, /* derptun: lanes */
+	IPC_KIND_DERPTUN = 2,  /* derptun: lanes */
+	IPC_KIND_TRANSFER = 3, /* listen/pipe, send/receive */
 };
 
 /* BOOT_GATE: the secrets of one token. */
@@ -41,7 +43,7 @@ struct ipc_boot_gate {
 	int64_t expires_unix;     /* seconds */
 	struct key32 derp_public; /* our own relay key */
 	struct key32 quic_public; /* our own identity */
-	struct key32 secret;      /* share: bearer; derptun: signing secret */
+	struct key32 secret;      /* bearer; derptun: signing secret */
 	uint32_t capabilities;    /* the token's */
 	bool held;           /* a session holds the slot already: a new gate */
 	struct key32 holder; /* its peer's relay key */
@@ -71,7 +73,7 @@ struct ipc_boot_session {
 	uint16_t claim_len;
 	uint8_t claim[IPC_MAX_ENVELOPE];
 	uint16_t decision_len;
-	uint8_t decision[IPC_MAX_ENVELOPE];
+	uint8_t decision[IPC_MAX_ENVELOPE]; /* empty for transfers */
 	/* Claimer: what the claim is made of. */
 	uint8_t token_version;
 	uint32_t capabilities;
@@ -81,6 +83,8 @@ struct ipc_boot_session {
 	int64_t client_expires_unix;
 	struct key32 proof;
 	char client_name[IPC_MAX_CLIENT_NAME];
+	/* Transfer only. */
+	struct ipc_boot_transfer transfer;
 };
 
 void ipc_put_boot_gate(struct buf_writer *w, const struct ipc_boot_gate *b);
@@ -166,7 +170,7 @@ struct ipc_accept {
 	uint16_t claim_len;
 	uint8_t claim[IPC_MAX_ENVELOPE];
 	uint16_t decision_len;
-	uint8_t decision[IPC_MAX_ENVELOPE];
+	uint8_t decision[IPC_MAX_ENVELOPE]; /* empty for transfers */
 };
 void ipc_put_accept(struct buf_writer *w, const struct ipc_accept *a);
 int ipc_get_accept(struct buf_reader *r, struct ipc_accept *ret_accept);

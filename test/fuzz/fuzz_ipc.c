@@ -7,6 +7,7 @@
 #include "proto/ipc/ipc_body.h"
 #include "proto/ipc/ipc_network.h"
 #include "proto/ipc/ipc_portmap.h"
+#include "proto/ipc/ipc_transfer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,6 +32,12 @@ read_body(uint16_t type, struct buf_reader *r)
 		struct ipc_map_request request;
 		struct ipc_mapped mapped;
 		struct ipc_connect connect;
+		struct ipc_source source;
+		struct ipc_sink sink;
+		struct ipc_open open;
+		struct ipc_save save;
+		struct ipc_saved saved;
+		struct ipc_progress progress;
 		uint32_t u32;
 		uint16_t port;
 		int result;
@@ -93,6 +100,25 @@ read_body(uint16_t type, struct buf_reader *r)
 		break;
 	case IPC_CONNECTED:
 		(void)ipc_portmap_get_connected(r, &u.result);
+		break;
+	case IPC_SOURCE:
+		(void)ipc_transfer_get_source(r, &u.source);
+		break;
+	case IPC_SINK:
+	case IPC_OPENED:
+		(void)ipc_transfer_get_sink(r, &u.sink);
+		break;
+	case IPC_OPEN:
+		(void)ipc_transfer_get_open(r, &u.open);
+		break;
+	case IPC_SAVE:
+		(void)ipc_transfer_get_save(r, &u.save);
+		break;
+	case IPC_SAVED:
+		(void)ipc_transfer_get_saved(r, &u.saved);
+		break;
+	case IPC_PROGRESS:
+		(void)ipc_transfer_get_progress(r, &u.progress);
 		break;
 	case IPC_SOCKETS:
 		(void)ipc_get_sockets(r, &u.sockets);
