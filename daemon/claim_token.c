@@ -10,15 +10,17 @@
 #include "proto/token/token_session.h"
 
 static int
-from_session(struct session_claim *c, const char *text, int64_t now_unix,
-    struct token_error *ret_error)
+from_session(struct session_claim *c, const char *text, uint32_t capabilities,
+    int64_t now_unix, struct token_error *ret_error)
 {
 	struct session_token t;
 	int r = token_session_decode(&t, text, now_unix, ret_error);
 
 	if (r < 0)
 		return r;
-	c->kind = IPC_KIND_SHARE;
+	c->kind = (capabilities & TOKEN_CAP_TRANSFER_V2) != 0
+		      ? IPC_KIND_TRANSFER
+		      : IPC_KIND_SHARE;
 	c->token_version = t.version;
 	c->session_id = t.session_id;
 	c->expires_unix = t.expires_unix;
@@ -31,10 +33,13 @@ from_session(struct session_claim *c, const char *text, int64_t now_unix,
 	c->capabilities = t.capabilities;
 	token_session_wipe(&t);
 	/* As the peers' tools say it when a code is for something else. */
-	if ((c->capabilities & TOKEN_CAP_SHARE) == 0 ||
+	if ((c->capabilities & capabilities & ~TOKEN_CAP_TRANSFER_V2) == 0 ||
 	    secret_is_zero(&c->peer_derp, sizeof(c->peer_derp)))
 		return token_text_fail(
 		    ret_error, -DT_ERR_KIND, "unknown session");
+	if ((capabilities & ~c->capabilities) != 0)
+		return token_text_fail(ret_error, -DT_ERR_KIND,
+		    "external v2 transfer unsupported");
 	return 0;
 }
 
@@ -70,7 +75,7 @@ from_client(struct session_claim *c, const char *text, int64_t now_unix,
 
 int
 claim_token_decode(struct session_claim *ret_claim, const char *text,
-    int64_t now_unix, struct token_error *ret_error)
+    uint32_t capabilities, int64_t now_unix, struct token_error *ret_error)
 {
 	struct session_claim c;
 	int r;
@@ -82,7 +87,7 @@ claim_token_decode(struct session_claim *ret_claim, const char *text,
 		r = token_text_fail(ret_error, -DT_ERR_KIND,
 		    "this is a server token; a client token is needed");
 	else
-		r = from_session(&c, text, now_unix, ret_error);
+		r = from_session(&c, text, capabilities, now_unix, ret_error);
 	if (r == 0)
 		*ret_claim = c;
 	secret_wipe(&c, sizeof(c));

@@ -7,7 +7,8 @@
 #include "proto/token/token_text.h"
 
 /**
- * claim_token_decode(): session tokens of a share, and derptun client tokens.
+ * claim_token_decode(): session tokens, and derptun client tokens.
+ * @capabilities: what a session token must be good for.
  * @text: terminated.
  * @ret_claim: the caller wipes it.
  * @ret_error: on failure what the user shall read.
@@ -15,6 +16,6 @@
  * Returns 0 or a negative error.
  */
 int claim_token_decode(struct session_claim *ret_claim, const char *text,
-    int64_t now_unix, struct token_error *ret_error);
+    uint32_t capabilities, int64_t now_unix, struct token_error *ret_error);
 
 #endif

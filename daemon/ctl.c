@@ -3,13 +3,13 @@
  * Theory of operation
  *
  * A connection is told `hello`, then sends requests, each answered at once or
- * later (ctl_call), and responses to our `dial`.  A line that is no JSON-RPC is
- * answered with an error and ends the connection, because what follows cannot
- * be trusted to be framed; wrong methods and parameters only get their error.
- * A connection that does not read its events or answers is dropped.
+ * later (ctl_call), and responses to what we ask.  A line that is no JSON-RPC
+ * is answered with an error and ends the connection, because what follows
+ * cannot be trusted to be framed; wrong methods and parameters only get their
+ * error. A connection that does not read its events or answers is dropped.
  *
- * When it goes, its objects end (daemon_owner_gone()), its dials fail, and late
- * answers to it are forgotten.
+ * When it goes, its objects end (daemon_owner_gone()), what it was asked fails,
+ * and late answers to it are forgotten.
  */
 #include "daemon/ctl.h"
 
@@ -52,7 +52,7 @@ drop(struct ctl_conn *k)
 
 	LIST_REMOVE(k, entry);
 	c->count--;
-	ctl_dial_drop_all(k);
+	ctl_ask_drop_all(k);
 	linechan_free(k->line);
 	free(k);
 	log_debug("ctl", "connection closed conn=%u", id);
@@ -252,7 +252,7 @@ handle(struct ctl_conn *k, const struct rpc_message *m)
 	if (m->kind == RPC_REQUEST)
 		on_request(k, m, fds, m->fds);
 	else if (m->kind == RPC_RESPONSE)
-		ctl_dial_response(k, m, fds, m->fds);
+		ctl_ask_response(k, m, fds, m->fds);
 	/* Notifications from callers mean nothing to us. */
 	for (size_t i = 0; i < FD_MAX_PASSED; i++)
 		fd_close(&fds[i]);
@@ -452,11 +452,11 @@ ctl_new(struct daemon *d, int listen_fd)
 	c->max_fd = max_fd();
 	LIST_INIT(&c->conns);
 	c->io = loop_io_new(d->loop, listen_fd, on_listen, c);
-	c->dial_timer = ctl_dial_timer(c);
+	c->ask_timer = ctl_ask_timer(c);
 	c->accept_timer = loop_timer_new(d->loop, on_accept_timer, c);
-	if (c->io == NULL || c->dial_timer == NULL || c->accept_timer == NULL) {
+	if (c->io == NULL || c->ask_timer == NULL || c->accept_timer == NULL) {
 		loop_io_free(c->io);
-		loop_timer_free(c->dial_timer);
+		loop_timer_free(c->ask_timer);
 		loop_timer_free(c->accept_timer);
 		free(c);
 		return NULL;
@@ -475,7 +475,7 @@ ctl_free(struct ctl *c)
 	LIST_FOREACH_SAFE(k, &c->conns, entry, next)
 		drop(k);
 	loop_io_free(c->io);
-	loop_timer_free(c->dial_timer);
+	loop_timer_free(c->ask_timer);
 	loop_timer_free(c->accept_timer);
 	free(c);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The control socket: connections, lines, permissions, late answers, events and
- * the `dial` requests that go the other way.  What methods do is in
+ * the requests that go the other way.  What methods do is in
  * ctl_methods.
  */
 #ifndef DAEMON_CTL_H
@@ -28,6 +28,9 @@ struct daemon;
 #define CTL_MAX_LATE 64
 /* How long a caller may take to dial. */
 #define CTL_DIAL_US (15 * MONO_SEC)
+/* Questions to callers.  DIAL has a limit; the others take as long as a disk
+ * takes. */
+enum ctl_ask_kind { CTL_ASK_DIAL, CTL_ASK_OPEN, CTL_ASK_SAVE };
 /* Dials of one session under way. */
 #define CTL_MAX_DIALS 64
 
@@ -71,5 +74,16 @@ void ctl_event(struct ctl *c, uint32_t owner, uint32_t session, json_t *params);
  */
 int ctl_dial(struct ctl *c, uint32_t owner, uint32_t endpoint, uint32_t session,
     uint32_t connection);
+
+/**
+ * ctl_ask_transfer(): ask @owner where to put what comes (CTL_ASK_OPEN), or to
+ * save it (CTL_ASK_SAVE).  session_transfer_answered() is called with the
+ * outcome, never before this returned, and also when the connection goes away.
+ * @params: reference is taken.
+ *
+ * Returns as ctl_dial().
+ */
+int ctl_ask_transfer(struct ctl *c, uint32_t owner, uint32_t session,
+    enum ctl_ask_kind kind, json_t *params);
 
 #endif

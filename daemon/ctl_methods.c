@@ -14,9 +14,11 @@
 #include "daemon/endpoint.h"
 #include "daemon/session_claim.h"
 #include "daemon/session_worker.h"
+#include "daemon/transfer.h"
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "proto/token/token_derptun.h"
+#include "proto/token/token_session.h"
 
 static void
 fail(struct ctl_request *q, int code, int r, const char *text)
@@ -191,13 +193,16 @@ do_endpoint_stop(struct ctl_request *q)
 		endpoint_stop(e, 0, "stopped");
 }
 
-/* What share and serve have in common; false when refused. */
+/* What all endpoints have in common; false when refused.  @target: for
+ * display. */
 static bool
-endpoint_params(struct ctl_request *q, struct endpoint_request *r)
+endpoint_params(
+    struct ctl_request *q, const char *target, struct endpoint_request *r)
 {
+	memset(r, 0, sizeof(*r));
 	r->owner = q->conn;
 	r->uid = q->uid;
-	r->target = text_param(q, "target");
+	r->target = target;
 	r->force_relay = flag_param(q, "force_relay");
 	r->raw_direct = !flag_param(q, "no_raw_direct");
 	if (!has_room(q))
@@ -214,24 +219,63 @@ endpoint_params(struct ctl_request *q, struct endpoint_request *r)
 	return r->params != NULL;
 }
 
+/* The answer comes when the token is minted. */
 static void
-do_endpoint_share(struct ctl_request *q)
+mint(struct ctl_request *q, const struct endpoint_request *er)
 {
-	struct ctl_call call = { q->conn, NULL };
-	struct endpoint_request er;
-	int r;
+	struct ctl_call call = { q->conn, json_incref(q->id) };
+	int r = endpoint_new_minted(q->daemon, er, &call);
 
-	if (!endpoint_params(q, &er))
-		return;
-	call.id = json_incref(q->id);
-	r = endpoint_new_share(q->daemon, &er, &call);
 	if (r < 0) {
-		relay_params_unref(er.params);
+		relay_params_unref(er->params);
+		transfer_free(er->transfer);
 		ctl_forget(&call);
 		fail(q, RPC_INTERNAL, r, err_str(r));
 		return;
 	}
 	q->late = true;
+}
+
+static void
+do_endpoint_share(struct ctl_request *q)
+{
+	struct endpoint_request er;
+
+	if (!endpoint_params(q, text_param(q, "target"), &er))
+		return;
+	er.capabilities =
+	    flag_param(q, "attach") ? TOKEN_CAP_ATTACH : TOKEN_CAP_SHARE;
+	mint(q, &er);
+}
+
+/* After relay_param(), which takes the CA file.  NULL when refused. */
+static struct transfer *
+transfer_param(struct ctl_request *q, bool issuer)
+{
+	struct transfer *t = NULL;
+	const char *why = "";
+	int r = transfer_parse(q->params, issuer, q->fds, q->n_fds, &t, &why);
+
+	if (r < 0)
+		fail(q, r == -ENOMEM ? RPC_INTERNAL : RPC_INVALID_PARAMS, r,
+		    why);
+	return t;
+}
+
+static void
+do_endpoint_transfer(struct ctl_request *q)
+{
+	struct endpoint_request er;
+
+	if (!endpoint_params(q, text_param(q, "direction"), &er))
+		return;
+	er.transfer = transfer_param(q, true);
+	if (er.transfer == NULL) {
+		relay_params_unref(er.params);
+		return;
+	}
+	er.capabilities = transfer_capabilities(er.transfer);
+	mint(q, &er);
 }
 
 /* The server token of the caller, or a fresh one. */
@@ -313,7 +357,7 @@ do_endpoint_serve(struct ctl_request *q)
 	struct endpoint_request er;
 
 	memset(&server, 0, sizeof(server));
-	if (!endpoint_params(q, &er))
+	if (!endpoint_params(q, text_param(q, "target"), &er))
 		return;
 	if (server_token(q, er.params, &server) < 0) {
 		relay_params_unref(er.params);
@@ -323,9 +367,11 @@ do_endpoint_serve(struct ctl_request *q)
 	token_derptun_wipe_server(&server);
 }
 
-/* A claiming session that is not started yet, or NULL when refused. */
+/* A claiming session that is not started yet, or NULL when refused.
+ * @capabilities: of a session token. */
 static struct session *
-new_claimer(struct ctl_request *q, enum session_role role)
+new_claimer(
+    struct ctl_request *q, enum session_role role, uint32_t capabilities)
 {
 	struct token_error e = { 0, "" };
 	struct relay_params *params;
@@ -335,8 +381,8 @@ new_claimer(struct ctl_request *q, enum session_role role)
 
 	if (!has_room(q))
 		return NULL;
-	r = claim_token_decode(
-	    &claim, text_param(q, "token"), mono_unix_seconds(), &e);
+	r = claim_token_decode(&claim, text_param(q, "token"), capabilities,
+	    mono_unix_seconds(), &e);
 	if (r < 0) {
 		fail(q, RPC_BAD_TOKEN, r, e.text);
 		return NULL;
@@ -374,7 +420,7 @@ start_claimer(struct ctl_request *q, struct session *s)
 static void
 do_session_open(struct ctl_request *q)
 {
-	struct session *s = new_claimer(q, SESSION_OPEN);
+	struct session *s = new_claimer(q, SESSION_OPEN, TOKEN_CAP_SHARE);
 
 	if (s != NULL)
 		start_claimer(q, s);
@@ -434,16 +480,47 @@ take_stdio(struct ctl_request *q, struct session *s)
 static void
 do_session_connect(struct ctl_request *q)
 {
-	struct session *s = new_claimer(q, SESSION_CONNECT);
+	struct session *s = new_claimer(q, SESSION_CONNECT, TOKEN_CAP_ATTACH);
 
 	if (s == NULL)
 		return;
-	if (s->claim.kind != IPC_KIND_DERPTUN) {
-		fail(q, RPC_BAD_TOKEN, -DT_ERR_KIND, "invalid derptun token");
-		session_discard(s);
-	} else if (!take_stdio(q, s)) {
+	if (!take_stdio(q, s)) {
 		fail(q, RPC_INVALID_PARAMS, 0,
 		    "one or two descriptors must be attached");
+		session_discard(s);
+	} else
+		start_claimer(q, s);
+}
+
+/* What the token must be good for is known from the direction alone. */
+static uint32_t
+transfer_bits(const struct ctl_request *q)
+{
+	const char *way = text_param(q, "direction");
+
+	return TOKEN_CAP_TRANSFER_V2 |
+	       (strcmp(way, "send") == 0 ? TOKEN_CAP_STDIO
+					 : TOKEN_CAP_STDIO_OFFER);
+}
+
+static void
+do_session_transfer(struct ctl_request *q)
+{
+	struct session *s = new_claimer(q, SESSION_TRANSFER, transfer_bits(q));
+
+	if (s == NULL)
+		return;
+	if (s->claim.kind != IPC_KIND_TRANSFER) {
+		fail(q, RPC_BAD_TOKEN, -DT_ERR_KIND, "unknown session");
+		session_discard(s);
+		return;
+	}
+	s->transfer = transfer_param(q, false);
+	if (s->transfer == NULL) {
+		session_discard(s);
+	} else if (transfer_set_token(s->transfer, text_param(q, "token")) <
+		   0) {
+		fail(q, RPC_INVALID_PARAMS, 0, "header is malformed");
 		session_discard(s);
 	} else
 		start_claimer(q, s);
@@ -465,9 +542,11 @@ ctl_methods_run(struct ctl_request *q, enum rpc_method method)
 		[RPC_ENDPOINT_STOP] = do_endpoint_stop,
 		[RPC_ENDPOINT_SHARE] = do_endpoint_share,
 		[RPC_ENDPOINT_SERVE] = do_endpoint_serve,
+		[RPC_ENDPOINT_TRANSFER] = do_endpoint_transfer,
 		[RPC_SESSION_OPEN] = do_session_open,
 		[RPC_SESSION_LISTEN] = do_session_listen,
 		[RPC_SESSION_CONNECT] = do_session_connect,
+		[RPC_SESSION_TRANSFER] = do_session_transfer,
 	};
 
 	table[method](q);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Shared by ctl.c and ctl_dial.c only. */
+/* Shared by ctl.c and ctl_ask.c only. */
 #ifndef DAEMON_CTL_STATE_H
 #define DAEMON_CTL_STATE_H
 
@@ -10,12 +10,13 @@
 #include "lib/queue.h"
 #include "proto/rpc/rpc.h"
 
-/* One `dial` under way.  Owner: its connection. */
+/* One question to a caller.  Owner: its connection. */
 struct ctl_ask {
 	LIST_ENTRY(ctl_ask) entry;
 	int64_t id;
+	enum ctl_ask_kind kind;
 	uint32_t session;
-	uint32_t connection;
+	uint32_t connection; /* DIAL */
 	struct mono deadline;
 };
 
@@ -41,7 +42,7 @@ struct ctl {
 	int listen_fd;
 	rlim_t max_fd; /* descriptors of connections are below */
 	struct loop_io *io;
-	struct loop_timer *dial_timer;
+	struct loop_timer *ask_timer;
 	struct loop_timer *accept_timer;
 	uint32_t last_id;
 	size_t count;
@@ -54,12 +55,12 @@ struct ctl_conn *ctl_find(struct ctl *c, uint32_t id);
  * full queue end the connection. */
 void ctl_put_line(struct ctl_conn *k, char *line, size_t len);
 
-/** ctl_dial_timer(): for ctl_new(). */
-struct loop_timer *ctl_dial_timer(struct ctl *c);
-/** ctl_dial_response(): the answer to one; takes a descriptor it uses. */
-void ctl_dial_response(
+/** ctl_ask_timer(): for ctl_new(). */
+struct loop_timer *ctl_ask_timer(struct ctl *c);
+/** ctl_ask_response(): the answer to one; takes a descriptor it uses. */
+void ctl_ask_response(
     struct ctl_conn *k, const struct rpc_message *m, int *fds, size_t n_fds);
-/** ctl_dial_drop_all(): the connection is gone. */
-void ctl_dial_drop_all(struct ctl_conn *k);
+/** ctl_ask_drop_all(): the connection is gone. */
+void ctl_ask_drop_all(struct ctl_conn *k);
 
 #endif

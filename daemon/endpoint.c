@@ -8,12 +8,14 @@
  * not change the state: link and gate come back by themselves.
  *
  * A share ends with the clean end of its session, or when its token expires
- * while nobody uses it.  ENDING waits for the session's orderly end, so that
+ * while nobody uses it.  A transfer ends with its session, whatever became of
+ * it.  ENDING waits for the session's orderly end, so that
  * the peer is told; then `ended`, then ENDED until the end of the turn.
  */
 #include "daemon/endpoint.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +26,7 @@
 #include "daemon/relay_map.h"
 #include "daemon/session.h"
 #include "daemon/stun_servers.h"
+#include "daemon/transfer.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "proto/rpc/rpc.h"
@@ -91,7 +94,7 @@ endpoint_stop(struct endpoint *e, int code, const char *text)
 	if (e->state >= ENDPOINT_ENDING)
 		return;
 	e->end_code = code;
-	e->end_text = text;
+	(void)snprintf(e->end_text, sizeof(e->end_text), "%s", text);
 	endpoint_set_state(e, ENDPOINT_ENDING);
 	endpoint_gate_stop(e); /* nobody new */
 	s = e->session != 0 ? session_find(e->daemon, e->session) : NULL;
@@ -107,6 +110,7 @@ endpoint_free(struct endpoint *e)
 	loop_timer_free(e->gate_timer);
 	loop_timer_free(e->expiry);
 	stun_servers_free(e->stun);
+	transfer_free(e->transfer);
 	relay_params_unref(e->params);
 	ctl_forget(&e->call);
 	secret_wipe(e, sizeof(*e));
@@ -160,7 +164,7 @@ endpoint_open(struct endpoint *e, const struct relay_target *targets, size_t n)
 	}
 	endpoint_set_state(e, ENDPOINT_STARTING);
 	endpoint_gate_start(e);
-	if (e->kind == IPC_KIND_SHARE)
+	if (e->kind != IPC_KIND_DERPTUN)
 		loop_timer_in(e->expiry, ENDPOINT_EXPIRY_US);
 }
 
@@ -202,7 +206,9 @@ endpoint_new(
 	e->kind = kind;
 	e->force_relay = q->force_relay;
 	e->raw_direct = q->raw_direct;
-	e->params = q->params; /* transferred */
+	e->capabilities = q->capabilities;
+	e->transfer = q->transfer; /* transferred */
+	e->params = q->params;     /* transferred */
 	log_escape(e->target, sizeof(e->target), q->target, strlen(q->target));
 	endpoint_set_state(e, ENDPOINT_PREPARING);
 	LIST_INSERT_HEAD(&d->endpoints, e, entry);
@@ -217,7 +223,8 @@ endpoint_session_born(struct endpoint *e, struct session *s)
 }
 
 void
-endpoint_session_ended(struct endpoint *e, struct session *s, int code)
+endpoint_session_ended(
+    struct endpoint *e, struct session *s, int code, const char *text)
 {
 	bool clean = code == 0 && s->was_ready && !s->stopping;
 
@@ -229,6 +236,10 @@ endpoint_session_ended(struct endpoint *e, struct session *s, int code)
 	e->session = 0;
 	if (e->state == ENDPOINT_ENDING) {
 		finish(e);
+		return;
+	}
+	if (e->kind == IPC_KIND_TRANSFER) {
+		endpoint_stop(e, code, text[0] != '\0' ? text : err_str(code));
 		return;
 	}
 	if (s->accept_seq == 0)
@@ -269,13 +280,12 @@ json_t *
 endpoint_status(const struct endpoint *e)
 {
 	struct relay_link_info info;
-	json_t *o =
-	    json_pack("{s:I,s:s,s:s,s:s,s:I,s:I}", "id", (json_int_t)e->id,
-		"kind", e->kind == IPC_KIND_SHARE ? "share" : "derptun",
-		"target", e->target, "state", state_name(e->state), "since_ms",
-		(json_int_t)(mono_diff(loop_now(e->daemon->loop), e->since) /
-			     MONO_MS),
-		"expires", (json_int_t)e->expires_unix);
+	json_t *o = json_pack("{s:I,s:s,s:s,s:s,s:I,s:I}", "id",
+	    (json_int_t)e->id, "kind", session_kind_name(e->kind), "target",
+	    e->target, "state", state_name(e->state), "since_ms",
+	    (json_int_t)(mono_diff(loop_now(e->daemon->loop), e->since) /
+			 MONO_MS),
+	    "expires", (json_int_t)e->expires_unix);
 
 	if (o != NULL && e->session != 0)
 		(void)json_object_set_new(

@@ -22,6 +22,7 @@ struct daemon;
 struct relay_map_query;
 struct session;
 struct stun_servers;
+struct transfer;
 
 /* "HOST:PORT" for display. */
 #define ENDPOINT_MAX_TARGET 280
@@ -77,12 +78,13 @@ struct endpoint {
 	struct backoff gate_backoff;
 	struct loop_timer *gate_timer;
 	struct loop_timer *expiry;
-	uint32_t session; /* in the slot; 0: none */
+	uint32_t session;          /* in the slot; 0: none */
+	struct transfer *transfer; /* what is sent or received; or NULL */
 	int end_code;
-	const char *end_text; /* static */
+	char end_text[IPC_MAX_TEXT];
 };
 
-/* What endpoint.share and endpoint.serve have in common. */
+/* What all ways to make one have in common. */
 struct endpoint_request {
 	uint32_t owner;
 	uid_t uid;
@@ -90,17 +92,20 @@ struct endpoint_request {
 	bool force_relay;
 	bool raw_direct;
 	struct relay_params *params; /* reference is taken on success */
+	uint32_t capabilities;       /* of the token to be minted */
+	struct transfer *transfer;   /* taken on success; or NULL */
 };
 
 struct endpoint *endpoint_find(struct daemon *d, uint32_t id);
 
 /**
- * endpoint_new_share(): @call is answered with {endpoint, token} when the relay
- * is chosen; it is taken over on success.
+ * endpoint_new_minted(): a share, an ssh invitation or a transfer.  @call is
+ * answered with {endpoint, token} when the relay is chosen; it is taken over on
+ * success.
  *
  * Returns 0 or -ENOMEM.
  */
-int endpoint_new_share(
+int endpoint_new_minted(
     struct daemon *d, const struct endpoint_request *q, struct ctl_call *call);
 
 /**
@@ -111,7 +116,7 @@ int endpoint_new_share(
 int endpoint_new_serve(struct daemon *d, const struct endpoint_request *q,
     const struct derptun_server_token *server, uint32_t *ret_id);
 
-/** endpoint_stop(): end its session in order, then `ended`.  @text: static. */
+/** endpoint_stop(): end its session in order, then `ended`. */
 void endpoint_stop(struct endpoint *e, int code, const char *text);
 /** endpoint_free(): for the daemon's list of the dead. */
 void endpoint_free(struct endpoint *e);
@@ -120,7 +125,8 @@ json_t *endpoint_status(const struct endpoint *e);
 /** endpoint_session_born(): the worker of a session in the slot lives. */
 void endpoint_session_born(struct endpoint *e, struct session *s);
 /** endpoint_session_ended(): the slot is free; s is about to be buried. */
-void endpoint_session_ended(struct endpoint *e, struct session *s, int code);
+void endpoint_session_ended(
+    struct endpoint *e, struct session *s, int code, const char *text);
 /** endpoint_session_checked(): outcome of session_worker_probe(). */
 void endpoint_session_checked(
     struct endpoint *e, struct session *s, bool alive);

@@ -8,12 +8,13 @@
 #include "daemon/daemon.h"
 #include "daemon/relay_map.h"
 #include "daemon/stun_servers.h"
+#include "daemon/transfer.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "proto/token/token_session.h"
 
 static void
-answer_share(struct endpoint *e, const char *token)
+answer_minted(struct endpoint *e, const char *token)
 {
 	json_t *result = json_pack(
 	    "{s:I,s:s}", "endpoint", (json_int_t)e->id, "token", token);
@@ -22,24 +23,25 @@ answer_share(struct endpoint *e, const char *token)
 }
 
 static int
-mint_share(struct endpoint *e, uint16_t region)
+mint(struct endpoint *e, uint16_t region)
 {
 	char text[TOKEN_SESSION_MAX_TEXT];
 	struct session_token t;
 	int r;
 
 	token_session_mint(&t, mono_unix_seconds() + TOKEN_SESSION_LIFE, region,
-	    e->has_route ? &e->route : NULL, TOKEN_CAP_SHARE);
+	    e->has_route ? &e->route : NULL, e->capabilities);
 	t.derp_public = e->derp_public;
 	t.quic_public = e->quic_public;
 	r = token_session_encode(&t, text);
+	if (r == 0 && e->transfer != NULL)
+		r = transfer_set_token(e->transfer, text);
 	if (r == 0) {
 		e->token_version = t.version;
 		e->session_id = t.session_id;
 		e->expires_unix = t.expires_unix;
 		e->secret = t.bearer;
-		e->capabilities = t.capabilities;
-		answer_share(e, text);
+		answer_minted(e, text);
 	}
 	token_session_wipe(&t);
 	secret_wipe(text, sizeof(text));
@@ -70,8 +72,8 @@ on_map(void *arg, int r, const struct derp_map *map, int64_t region,
 	if (!e->force_relay)
 		stun_servers_from_map(e->stun, map, in,
 		    relay_map_nearest(e->daemon->maps, e->params));
-	if (e->kind == IPC_KIND_SHARE)
-		r = mint_share(e, (uint16_t)in);
+	if (e->kind != IPC_KIND_DERPTUN)
+		r = mint(e, (uint16_t)in);
 	if (r < 0)
 		endpoint_stop(e, r, err_str(r));
 	else
@@ -83,7 +85,7 @@ static int
 look_up(struct endpoint *e)
 {
 	e->query = relay_map_query_new(
-	    e->daemon->maps, e->params, e->kind == IPC_KIND_SHARE, on_map, e);
+	    e->daemon->maps, e->params, e->kind != IPC_KIND_DERPTUN, on_map, e);
 	return e->query != NULL ? 0 : -ENOMEM;
 }
 
@@ -99,10 +101,11 @@ open_route(struct endpoint *e)
 }
 
 int
-endpoint_new_share(
+endpoint_new_minted(
     struct daemon *d, const struct endpoint_request *q, struct ctl_call *call)
 {
-	struct endpoint *e = endpoint_new(d, q, IPC_KIND_SHARE);
+	struct endpoint *e = endpoint_new(
+	    d, q, q->transfer != NULL ? IPC_KIND_TRANSFER : IPC_KIND_SHARE);
 	int r = 0;
 
 	if (e == NULL)
@@ -116,7 +119,7 @@ endpoint_new_share(
 	if (!e->has_route)
 		r = look_up(e);
 	else {
-		r = mint_share(e, TOKEN_ROUTE_REGION);
+		r = mint(e, TOKEN_ROUTE_REGION);
 		if (r == 0)
 			open_route(e);
 	}

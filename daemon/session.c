@@ -23,6 +23,7 @@
 #include "daemon/relay_map.h"
 #include "daemon/session_worker.h"
 #include "daemon/signer.h"
+#include "daemon/transfer.h"
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "lib/log.h"
@@ -53,9 +54,24 @@ role_name(enum session_role r)
 		[SESSION_LISTENER] = "listener",
 		[SESSION_OPEN] = "open",
 		[SESSION_CONNECT] = "connect",
+		[SESSION_TRANSFER] = "transfer",
 	};
 
 	return names[r];
+}
+
+const char *
+session_kind_name(enum ipc_kind kind)
+{
+	switch (kind) {
+	case IPC_KIND_SHARE:
+		return "share";
+	case IPC_KIND_TRANSFER:
+		return "transfer";
+	case IPC_KIND_DERPTUN:
+	default:
+		return "derptun";
+	}
 }
 
 struct session *
@@ -177,6 +193,8 @@ detach(struct session *s)
 	fd_close(&s->listen_fd);
 	fd_close(&s->stdio[0]);
 	fd_close(&s->stdio[1]);
+	transfer_free(s->transfer);
+	s->transfer = NULL;
 	LIST_REMOVE(s, entry);
 	LIST_INSERT_HEAD(&s->daemon->dead_sessions, s, entry);
 }
@@ -202,7 +220,14 @@ session_finish(struct session *s, int code, const char *text)
 	detach(s);
 	e = s->endpoint != 0 ? endpoint_find(s->daemon, s->endpoint) : NULL;
 	if (e != NULL)
-		endpoint_session_ended(e, s, code);
+		endpoint_session_ended(e, s, code, text);
+}
+
+/* The peer of a transfer is told that somebody did not want the rest. */
+static int
+stop_word(const struct session *s, int code)
+{
+	return s->kind == IPC_KIND_TRANSFER && code == 0 ? -ECANCELED : code;
 }
 
 void
@@ -219,7 +244,7 @@ session_stop(struct session *s, int code, const char *text)
 	relay_map_query_cancel(s->query);
 	s->query = NULL;
 	if (s->worker != NULL)
-		worker_stop(s->worker, code, text);
+		worker_stop(s->worker, stop_word(s, code), text);
 	else
 		session_finish(s, code, text);
 }
@@ -249,8 +274,7 @@ session_status(const struct session *s)
 	if (s->has_path)
 		path = s->is_direct ? "direct" : "relay";
 	o = json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:b}", "id",
-	    (json_int_t)s->id, "kind",
-	    s->kind == IPC_KIND_SHARE ? "share" : "derptun", "role",
+	    (json_int_t)s->id, "kind", session_kind_name(s->kind), "role",
 	    role_name(s->role), "state", state_name(s->state), "path", path,
 	    "peer", peer, "since_ms",
 	    (json_int_t)(mono_diff(loop_now(s->daemon->loop), s->since) /

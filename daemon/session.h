@@ -24,6 +24,7 @@ struct daemon;
 struct endpoint;
 struct relay_map_query;
 struct signer;
+struct transfer;
 
 /* A claimer that reached no relay gives up after this long ... */
 #define SESSION_RELAY_US (10 * MONO_SEC)
@@ -51,7 +52,12 @@ struct signer;
 #define SESSION_STATUS_RATE 4
 #define SESSION_STATUS_BURST 32
 
-enum session_role { SESSION_LISTENER, SESSION_OPEN, SESSION_CONNECT };
+enum session_role {
+	SESSION_LISTENER,
+	SESSION_OPEN,
+	SESSION_CONNECT,
+	SESSION_TRANSFER, /* claims; an issuer is a LISTENER */
+};
 
 enum session_state {
 	SESSION_STARTING,     /* looking for the relay */
@@ -122,6 +128,11 @@ struct session {
 	struct ctl_call describe[SESSION_MAX_DESCRIBE];
 	size_t n_describe;
 	struct loop_timer *describe_timer;
+	/* Transfer. */
+	struct ratelimit progresses; /* of this worker */
+	bool said_open, said_save;   /* by this worker */
+	uint32_t open_seq, save_seq; /* of its questions */
+	struct transfer *transfer; /* claimer; an issuer's is its endpoint's */
 	/* Listener. */
 	struct signer *signer;
 	uint32_t accept_seq; /* of the gate's ACCEPT; 0: answered */
@@ -156,6 +167,8 @@ void session_free(struct session *s);
 
 /** session_leave_link(): no more packets, either way. */
 void session_leave_link(struct session *s);
+/** session_kind_name(): "share", "derptun" or "transfer". */
+const char *session_kind_name(enum ipc_kind kind);
 /** session_status(): object for session.list; NULL when memory is out. */
 json_t *session_status(const struct session *s);
 /** session_describe(): answer @call with counters, now or soon. */

@@ -13,10 +13,10 @@
  * Until the first decision the claim is repeated for ever, as the Go tools do;
  * but a share that was lost is given up when its listener stays silent.
  *
- * After a loss: connect ends, except while it is being refused as "already
- * claimed", when nothing was sent yet.  open claims again with backoff, except
- * after a share's clean end and after other refusals.  The listening socket is
- * kept all the while.
+ * A transfer is claimed once.  After a loss: connect ends, except while it is
+ * being refused as "already claimed", when nothing was sent yet.  open claims
+ * again with backoff, except after a share's clean end and after other
+ * refusals.  The listening socket is kept all the while.
  */
 #include "daemon/session_claim.h"
 
@@ -28,6 +28,7 @@
 #include "daemon/daemon.h"
 #include "daemon/event.h"
 #include "daemon/relay_map.h"
+#include "daemon/session_transfer.h"
 #include "daemon/session_worker.h"
 #include "daemon/stun_servers.h"
 #include "lib/err.h"
@@ -65,6 +66,7 @@ fill_boot(const struct session *s, struct ipc_boot_session *b)
 	b->client_expires_unix = c->expires_unix;
 	b->proof = c->proof;
 	memcpy(b->client_name, c->client_name, sizeof(b->client_name));
+	session_transfer_fill(s->transfer, b);
 }
 
 static void
@@ -295,12 +297,12 @@ session_claim_lost(struct session *s, int code, const char *text)
 	const char *why = text[0] != '\0' ? text : err_str(code);
 
 	if (code == -DT_ERR_PEER_REJECTED && !s->stream_given &&
-	    strcmp(text, text_claimed) == 0) {
+	    s->role != SESSION_TRANSFER && strcmp(text, text_claimed) == 0) {
 		on_claimed(s);
 		return;
 	}
-	if (s->role == SESSION_CONNECT || code == -DT_ERR_PEER_REJECTED ||
-	    (is_ours(code) && !s->was_ready) ||
+	if (s->role == SESSION_CONNECT || s->role == SESSION_TRANSFER ||
+	    code == -DT_ERR_PEER_REJECTED || (is_ours(code) && !s->was_ready) ||
 	    (code == 0 && s->kind == IPC_KIND_SHARE)) {
 		session_finish(s, code, text);
 		return;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/daemon.h"
+#include "daemon/session_transfer.h"
 #include "daemon/session_worker.h"
 #include "daemon/signer.h"
 #include "lib/err.h"
@@ -40,6 +41,7 @@ fill_boot(const struct endpoint *e, const struct ipc_accept *a,
 	memcpy(b->claim, a->claim, a->claim_len);
 	b->decision_len = a->decision_len;
 	memcpy(b->decision, a->decision, a->decision_len);
+	session_transfer_fill(e->transfer, b);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "daemon/endpoint.h"
 #include "daemon/event.h"
 #include "daemon/session_claim.h"
+#include "daemon/session_transfer.h"
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "lib/log.h"
@@ -50,6 +51,8 @@ on_born(void *arg, struct mono now)
 	worker_pause(s->worker, relay_link_is_high(s->link));
 	if (e != NULL && s->accept_seq != 0)
 		endpoint_session_born(e, s);
+	if (s->kind == IPC_KIND_TRANSFER)
+		session_transfer_born(s);
 }
 
 static int
@@ -249,6 +252,12 @@ on_message(void *arg, const struct ipc_header *h, struct buf_reader *body,
 		return session_net_on_path(s, body);
 	case IPC_EXPLANATION:
 		return session_net_on_explanation(s, body);
+	case IPC_OPEN:
+		return session_transfer_on_open(s, h->seq, body);
+	case IPC_SAVE:
+		return session_transfer_on_save(s, h->seq, body);
+	case IPC_PROGRESS:
+		return session_transfer_on_progress(s, body);
 	default:
 		return -DT_ERR_IPC;
 	}

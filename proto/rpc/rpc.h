@@ -11,6 +11,12 @@
  *   event {event, session?, endpoint?, ...}              see rpc_events below
  * Requests the daemon sends:
  *   dial {endpoint, session, connection} -> {} with one descriptor, or error
+ *   transfer.open {session, kind, name, size, blocks, verify} ->
+ *     {positioned, offset} with the descriptor that takes what comes, or error;
+ *     kind: text, file or directory (a tar stream); size 0: unknown, or empty;
+ *     blocks: only writes by offset will do
+ *   transfer.save {session, bytes, body} -> {} or error: all is written; keep
+ * it and answer when it is safe.  body: bytes of the file, bytes: with header
  *
  * relay parameters (object "relay" of several methods), all optional:
  *   server   string   DERPHOLE_DERP_SERVER URL; only when a token is minted
@@ -21,7 +27,9 @@
  *
  * Events (member "event"): waiting, claimed, relay, direct, ready,
  * stream-end, reconnecting {delay_ms, reason}, relay-state {state, host, port,
- * reason}, ended {code, name, reason}.  `ended` is the last one of its object.
+ * reason}, progress {moved, total, peer_written, peer_elapsed_ms, final,
+ * stalled} (payload bytes; total -1: unknown), ended {code, name, reason}.
+ * `ended` is the last one of its object.
  */
 #ifndef PROTO_RPC_RPC_H
 #define PROTO_RPC_RPC_H

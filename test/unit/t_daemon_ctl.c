@@ -163,6 +163,29 @@ test_methods(void)
 
 /* A server endpoint lives until its connection goes. */
 static void
+test_transfers(void)
+{
+	OK(once("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":"
+		"\"endpoint.transfer\",\"params\":{\"direction\":\"up\"}}\n",
+	       "direction is send or receive", true),
+	    "endpoint.transfer: a wrong direction");
+	OK(once("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":"
+		"\"endpoint.transfer\",\"params\":{\"direction\":\"send\"}}\n",
+	       "a descriptor must be attached", true),
+	    "endpoint.transfer: nothing to send");
+	OK(once("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":"
+		"\"session.transfer\",\"params\":{\"token\":\"x\","
+		"\"direction\":\"send\"}}\n",
+	       "-32004", true),
+	    "session.transfer: a bad token");
+	OK(once("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":"
+		"\"endpoint.transfer\",\"params\":{\"direction\":\"send\","
+		"\"target\":\"x\"}}\n",
+	       "unknown parameter", true),
+	    "endpoint.transfer: a parameter of others");
+}
+
+static void
 test_owner(void)
 {
 	static char out[65536];
@@ -238,6 +261,7 @@ main(void)
 	EQ_INT(daemon_init(&d, &config), 0, "init");
 	test_frames();
 	test_methods();
+	test_transfers();
 	test_owner();
 	test_permission();
 	test_many();

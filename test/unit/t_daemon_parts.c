@@ -156,23 +156,39 @@ test_session_token(void)
 	secret_random(t.derp_public.b, 32);
 	secret_random(t.quic_public.b, 32);
 	EQ_INT(token_session_encode(&t, text), 0, "encode");
-	EQ_INT(claim_token_decode(&c, text, now, &e), 0, "share token");
+	EQ_INT(claim_token_decode(&c, text, TOKEN_CAP_SHARE, now, &e), 0,
+	    "share token");
 	OK(c.kind == IPC_KIND_SHARE && c.region == 5 && c.token_version == 5,
 	    "its fields");
 	EQ_MEM(c.bearer.b, t.bearer.b, 32, "its secret");
-	EQ_INT(claim_token_decode(&c, text, now + 60, &e), -DT_ERR_EXPIRED,
-	    "expired");
+	EQ_INT(claim_token_decode(&c, text, TOKEN_CAP_SHARE, now + 60, &e),
+	    -DT_ERR_EXPIRED, "expired");
 	EQ_STR(e.text, "token expired", "and says so");
 	t.capabilities = TOKEN_CAP_STDIO;
 	(void)token_session_encode(&t, text); /* as above */
-	EQ_INT(claim_token_decode(&c, text, now, &e), -DT_ERR_KIND,
-	    "a code for something else");
+	EQ_INT(claim_token_decode(&c, text, TOKEN_CAP_SHARE, now, &e),
+	    -DT_ERR_KIND, "a code for something else");
 	EQ_STR(e.text, "unknown session", "in the words of the peers");
+	EQ_INT(claim_token_decode(
+		   &c, text, TOKEN_CAP_STDIO | TOKEN_CAP_TRANSFER_V2, now, &e),
+	    -DT_ERR_KIND, "an old listener");
+	EQ_STR(e.text, "external v2 transfer unsupported", "in their words");
+	t.capabilities = TOKEN_CAP_STDIO | TOKEN_CAP_TRANSFER_V2;
+	(void)token_session_encode(&t, text);
+	EQ_INT(claim_token_decode(
+		   &c, text, TOKEN_CAP_STDIO | TOKEN_CAP_TRANSFER_V2, now, &e),
+	    0, "a listener's");
+	EQ_INT(c.kind, IPC_KIND_TRANSFER, "its kind");
+	EQ_INT(claim_token_decode(&c, text,
+		   TOKEN_CAP_STDIO_OFFER | TOKEN_CAP_TRANSFER_V2, now, &e),
+	    -DT_ERR_KIND, "nothing to fetch there");
+	EQ_INT(claim_token_decode(&c, text, TOKEN_CAP_ATTACH, now, &e),
+	    -DT_ERR_KIND, "no invitation");
 	t.capabilities = TOKEN_CAP_SHARE;
 	memset(t.derp_public.b, 0, 32);
 	(void)token_session_encode(&t, text);
-	EQ_INT(claim_token_decode(&c, text, now, &e), -DT_ERR_KIND,
-	    "no listener's key");
+	EQ_INT(claim_token_decode(&c, text, TOKEN_CAP_SHARE, now, &e),
+	    -DT_ERR_KIND, "no listener's key");
 }
 
 static void
@@ -190,17 +206,18 @@ test_client_token(void)
 	EQ_INT(token_derptun_mint_client(&t, &s, now, now + 50, &e), 0,
 	    "client token");
 	token_derptun_encode_client(&t, text);
-	EQ_INT(claim_token_decode(&c, text, now, &e), 0, "client token");
+	EQ_INT(claim_token_decode(&c, text, TOKEN_CAP_SHARE, now, &e), 0,
+	    "client token");
 	OK(c.kind == IPC_KIND_DERPTUN && c.capabilities == 0x20 &&
 		c.token_version == 5,
 	    "its fields");
 	EQ_MEM(c.proof.b, t.proof.b, 32, "its proof");
 	OK(strncmp(c.client_name, "client-", 7) == 0, "its name");
-	EQ_INT(claim_token_decode(&c, text, now + 50, &e), -DT_ERR_EXPIRED,
-	    "expired");
+	EQ_INT(claim_token_decode(&c, text, TOKEN_CAP_SHARE, now + 50, &e),
+	    -DT_ERR_EXPIRED, "expired");
 	token_derptun_encode_server(&s, text);
-	EQ_INT(claim_token_decode(&c, text, now, &e), -DT_ERR_KIND,
-	    "a server token claims nothing");
+	EQ_INT(claim_token_decode(&c, text, TOKEN_CAP_SHARE, now, &e),
+	    -DT_ERR_KIND, "a server token claims nothing");
 }
 
 int
