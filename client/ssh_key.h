@@ -23,11 +23,13 @@ struct ssh_key {
 /**
  * ssh_key_parse(): exactly one well-formed key: `type base64 [comment]`.
  * @text: @len bytes; white space around it does not count.
- * @ret_why: may be NULL; a static text on failure.
+ * @ret_why: may be NULL; on failure a static text for the user, which begins
+ *           with "invalid public key" as the peer's.
  *
  * Types: ed25519, ecdsa (three curves), rsa (from 1024 bits), and the two sk-
  * ones.  The blob must be canonical base64 of exactly one key of that type. No
- * options, no second line, no control characters, UTF-8 only.
+ * options, no second line, no control characters but tabs between the fields,
+ * UTF-8 only.
  *
  * Returns 0, -DT_ERR_TOO_LONG (SSH_KEY_MAX_TEXT, or comment), -DT_ERR_SYNTAX,
  * -DT_ERR_UNSUPPORTED (type), -DT_ERR_KEY (what the blob holds).
@@ -41,12 +43,13 @@ int ssh_key_parse(struct ssh_key *ret_key, const char *text, size_t len,
  */
 bool ssh_key_is_in(const struct ssh_key *key, const char *line, size_t len);
 
-/** ssh_key_id(): third field of the text as the peer shows it, or "unknown". */
+/** ssh_key_id(): third field of the text as the peer shows it (the first word
+ * of the comment), or "unknown".  Printable. */
 const char *ssh_key_id(
     const struct ssh_key *key, char buf[static SSH_KEY_MAX_COMMENT]);
 
 /**
- * ssh_key_print(): the line, without newline.
+ * ssh_key_print(): the line, without newline and without terminator.
  *
  * Returns its length, or 0 when @cap is too small (SSH_KEY_MAX_LINE is not).
  */
