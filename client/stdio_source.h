@@ -25,8 +25,9 @@ struct stdio_source {
 	enum stdio_source_kind kind;
 	enum stdio_source_direction direction;
 	int user_fd; /* borrowed */
-	/* Our own open file, or -1: it has to be pumped (pump.h).  A FILE that
-	 * we may not open anew is shared: use offsets only, change no flags. */
+	/* Our own open file, or -1: it has to be pumped (pump.h).  Of pipes,
+	 * terminals and devices it is non-blocking.  A FILE that we may not
+	 * open anew is shared: use offsets only, change no flags. */
 	int fd;
 	int64_t offset; /* FILE: where the user's stands, at open */
 	int64_t size;   /* FILE, IN: bytes from there to its end; else -1 */
@@ -49,9 +50,9 @@ bool stdio_source_is_positioned(const struct stdio_source *s);
 /**
  * stdio_source_finish(): leave the user's descriptor as if it had been read or
  * written in order: a FILE's offset moves by @count; an output that is not
- * appended to ends there.
+ * appended to ends there.  An output FILE reaches the disk: blocks for that.
  *
- * Returns 0 or -errno (-ENOSPC, -EDQUOT, -EIO of a late write).
+ * Returns 0 or -errno (-ENOSPC, -EDQUOT, -EIO of a late write; -EFBIG).
  */
 int stdio_source_finish(struct stdio_source *s, int64_t count);
 
