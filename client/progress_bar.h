@@ -55,8 +55,8 @@ void progress_bar_end(struct progress_bar *bar, bool complete, struct mono now);
  * progress_bar_fit(): cut a line of transfer_progress_line() to a width: first
  * the bar loses cells, then all of them, then rate and times, then the end.
  * @columns: of the terminal; 0 is unknown and cuts nothing.
- * @out: gets CR, the text, blanks up to the previous length or the width, and
- *       the newline if there was one.
+ * @out: gets CR, the text, blanks over what the previous line may have left,
+ *       and the newline if there was one.
  */
 void progress_bar_fit(char out[static TRANSFER_PROGRESS_MAX_LINE],
     const char *line, size_t columns);
