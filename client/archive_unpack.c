@@ -413,6 +413,20 @@ archive_unpack_commit(struct archive_unpack *u)
 	return r;
 }
 
+void
+archive_unpack_set_problem(
+    struct archive_unpack *u, archive_report_fn *on_problem, void *arg)
+{
+	u->on_problem = on_problem;
+	u->arg = arg;
+}
+
+int
+archive_unpack_dir(const struct archive_unpack *u)
+{
+	return u->dir;
+}
+
 const char *
 archive_unpack_peek_path(const struct archive_unpack *u)
 {

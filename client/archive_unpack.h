@@ -69,6 +69,14 @@ int archive_unpack_run(
  */
 int archive_unpack_commit(struct archive_unpack *u);
 
+/** archive_unpack_set_problem(): another listener than of open(). */
+void archive_unpack_set_problem(
+    struct archive_unpack *u, archive_report_fn *on_problem, void *arg);
+
+/** archive_unpack_dir(): the hidden folder, all that run() touches; borrowed.
+ */
+int archive_unpack_dir(const struct archive_unpack *u);
+
 /** archive_unpack_peek_path(): for messages; may need escaping. */
 const char *archive_unpack_peek_path(const struct archive_unpack *u);
 /** archive_unpack_peek_leaf(): its last component. */

@@ -143,19 +143,51 @@ fd_recv(int fd, void *p, size_t cap, int ret_fds[static FD_MAX_PASSED],
 	return n;
 }
 
-void
-fd_close_from(int first)
+/* From @first to @last, both included. */
+static void
+close_span(int first, int last)
 {
 	struct rlimit limit;
 	int end = 1024;
 
-	if (close_range((unsigned)first, ~0u, 0) == 0)
+	if (close_range((unsigned)first, (unsigned)last, 0) == 0)
 		return;
 	/* Kernels before 5.9, and filters that do not know the call. */
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
 		end = limit.rlim_max < INT_MAX ? (int)limit.rlim_max : INT_MAX;
-	for (int fd = first; fd < end; fd++)
+	for (int fd = first; fd < end && fd <= last; fd++)
 		(void)close(fd); /* most are not open */
+}
+
+void
+fd_close_from(int first)
+{
+	close_span(first, INT_MAX);
+}
+
+/* The smallest of @fds from @first on, or INT_MAX. */
+static int
+next_of(const int *fds, size_t n_fds, int first)
+{
+	int next = INT_MAX;
+
+	for (size_t i = 0; i < n_fds; i++)
+		if (fds[i] >= first && fds[i] < next)
+			next = fds[i];
+	return next;
+}
+
+void
+fd_close_others(int first, const int *keep, size_t n_keep)
+{
+	int next;
+
+	while ((next = next_of(keep, n_keep, first)) != INT_MAX) {
+		if (next > first)
+			close_span(first, next - 1);
+		first = next + 1;
+	}
+	close_span(first, INT_MAX);
 }
 
 /* Makes what was opened by fd_reopen() behave like the original. */

@@ -61,6 +61,9 @@ ssize_t fd_recv(int fd, void *p, size_t cap, int ret_fds[static FD_MAX_PASSED],
  */
 void fd_close_from(int first);
 
+/** fd_close_others(): the same, but for @keep, in any order. */
+void fd_close_others(int first, const int *keep, size_t n_keep);
+
 /**
  * fd_reopen(): a descriptor of our own for the same pipe, terminal or file, so
  * that O_NONBLOCK on it does not touch the user's.

@@ -183,6 +183,18 @@ is_consistent(const struct sandbox_profile *p)
 }
 
 int
+sandbox_confine(int dir, enum sandbox_mode mode)
+{
+	int abi = sandbox_landlock_abi();
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return -errno;
+	if (mode != SANDBOX_ENFORCE || abi < 0)
+		return 0;
+	return sandbox_landlock_confine(abi, dir);
+}
+
+int
 sandbox_apply(const struct sandbox_profile *p, enum sandbox_mode mode)
 {
 	int r;

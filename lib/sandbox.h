@@ -55,6 +55,16 @@ enum sandbox_mode sandbox_mode_compiled(void);
 int sandbox_apply(const struct sandbox_profile *p, enum sandbox_mode mode);
 
 /**
+ * sandbox_confine(): before sandbox_apply() of a profile that does not deny the
+ * file system: leave of it one folder, to make and write folders and regular
+ * files in.  Where there is Landlock, and in enforce mode only.
+ * @dir: the folder; stays open.
+ *
+ * Returns 0, or -errno: the caller must exit.
+ */
+int sandbox_confine(int dir, enum sandbox_mode mode);
+
+/**
  * sandbox_drop_root(): when running as root, become user @name (else "nobody")
  * with no groups and no capabilities.  Returns 0, or -errno.
  */

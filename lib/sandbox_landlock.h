@@ -17,4 +17,13 @@ int sandbox_landlock_abi(void);
  */
 int sandbox_landlock_restrict(int abi, bool no_files, bool no_tcp, bool scope);
 
+/**
+ * sandbox_landlock_confine(): enter a domain in which folders and regular files
+ * can be made, written and listed below @dir, and nothing else of the file
+ * system, no TCP, no process outside can be reached.  Needs no-new-privileges.
+ *
+ * Returns 0 or -errno.
+ */
+int sandbox_landlock_confine(int abi, int dir);
+
 #endif

@@ -235,6 +235,27 @@ test_close_from(void)
 }
 
 static void
+test_close_others(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int a = fcntl(1, F_DUPFD, 100), b = fcntl(1, F_DUPFD, 102);
+		int c = fcntl(1, F_DUPFD, 103), d = fcntl(1, F_DUPFD, 500);
+		int e = fcntl(1, F_DUPFD, 600);
+		const int keep[] = { d, b, -1, c };
+
+		fd_close_others(3, keep, 4);
+		_exit(!is_open(a) && is_open(b) && is_open(c) && is_open(d) &&
+			      !is_open(e) && is_open(2)
+			  ? 0
+			  : 1);
+	}
+	OK(waitpid(pid, &status, 0) == pid && status == 0, "close_others");
+}
+
+static void
 test_reopen_pipe(void)
 {
 	int pair[2], fd;
@@ -323,6 +344,7 @@ main(void)
 	test_too_many();
 	test_stream();
 	test_close_from();
+	test_close_others();
 	test_reopen_pipe();
 	test_reopen_file();
 	test_reopen_named();

@@ -14,6 +14,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -355,6 +356,73 @@ test_landlock_abis(void)
 	}
 }
 
+/* One folder is left. */
+static char folder[] = "/tmp/t_sandbox.XXXXXX";
+
+static int
+try_in_folder(void)
+{
+	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
+
+	if (sandbox_confine(dir, SANDBOX_ENFORCE) != 0)
+		return EXIT_APPLY;
+	if (mkdirat(dir, "sub", 0700) != 0 ||
+	    openat(dir, "sub", O_RDONLY | O_DIRECTORY | O_CLOEXEC) < 0)
+		return errno;
+	fd = openat(
+	    dir, "sub/file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return fd >= 0 && write(fd, "x", 1) == 1 ? 0 : errno;
+}
+
+static int
+try_out_of_folder(void)
+{
+	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int status;
+
+	if (sandbox_confine(dir, SANDBOX_ENFORCE) != 0)
+		return EXIT_APPLY;
+	status = try_create();
+	if (status == 0 || openat(dir, "..", O_RDONLY | O_CLOEXEC) >= 0 ||
+	    symlinkat("/", dir, "link") == 0 ||
+	    mknodat(dir, "pipe", S_IFIFO | 0600, 0) == 0 ||
+	    openat(dir, "sub/file", O_RDONLY | O_CLOEXEC) >= 0 ||
+	    unlinkat(dir, "sub/file", 0) == 0 ||
+	    renameat(dir, "sub/file", dir, "other") == 0)
+		return 0;
+	return try_open();
+}
+
+static int
+try_auditing(void)
+{
+	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return sandbox_confine(dir, SANDBOX_AUDIT) == 0 ? try_open()
+							: EXIT_APPLY;
+}
+
+static void
+test_confine(void)
+{
+	const struct sandbox_profile none = { .name = "none" };
+	int abi = sandbox_landlock_abi(), dir;
+
+	dir = mkdtemp(folder) != NULL
+		  ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+		  : -1;
+	EQ_INT(confined(&none, SANDBOX_OFF, try_in_folder), 0,
+	    "one folder: what is needed there");
+	EQ_INT(confined(&none, SANDBOX_OFF, try_out_of_folder),
+	    abi >= 1 ? EACCES : 0, "and nothing else");
+	EQ_INT(confined(&none, SANDBOX_OFF, try_auditing), 0,
+	    "everything stays permitted when auditing");
+	(void)unlinkat(dir, "sub/file", 0);
+	(void)unlinkat(dir, "sub", AT_REMOVEDIR);
+	(void)close(dir);
+	EQ_INT(rmdir(folder), 0, "nothing else was made");
+}
+
 static int
 try_fds(void)
 {
@@ -556,6 +624,7 @@ main(void)
 		test_stacked();
 		test_landlock();
 		test_landlock_abis();
+		test_confine();
 	}
 	test_audit();
 	test_off();
