@@ -61,7 +61,8 @@ split(struct parts *s, const char *p, size_t n)
 static size_t
 put(char *to, const char *from, size_t n)
 {
-	memcpy(to, from, n);
+	if (n > 0)
+		memcpy(to, from, n);
 	return n;
 }
 
