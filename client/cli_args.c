@@ -347,3 +347,19 @@ cli_args_positional(const struct cli_args *args, size_t i)
 {
 	return i < args->n_positionals ? args->positionals[i] : "";
 }
+
+bool
+cli_args_parallel(const char *text, unsigned *ret_n)
+{
+	char *rest;
+	long n;
+
+	*ret_n = 0;
+	if (*text == '\0' || strcmp(text, "auto") == 0)
+		return true;
+	n = strtol(text, &rest, 10);
+	if (*rest != '\0' || n < 1 || n > 16)
+		return false;
+	*ret_n = (unsigned)n;
+	return true;
+}

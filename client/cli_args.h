@@ -50,6 +50,9 @@ struct cli_command {
 	const char *const *examples;              /* NULL-terminated, or NULL */
 	bool ignores_args;                        /* `version` takes anything */
 	const struct cli_command *subcommands;    /* then run is NULL */
+	/* A group whose name alone is a question for help, and no error. */
+	bool explains_itself;
+	const char *const *aliases; /* NULL-terminated, or NULL */
 	/* Returns the exit code. */
 	int (*run)(const struct cli_call *call);
 };
@@ -128,6 +131,8 @@ const char *const *cli_args_texts(
     const struct cli_args *args, const char *name, size_t *ret_n);
 bool cli_args_flag(const struct cli_args *args, const char *name);
 int64_t cli_args_number(const struct cli_args *args, const char *name);
+/** cli_args_parallel(): of --parallel: "", "auto" (0) or 1-16. */
+bool cli_args_parallel(const char *text, unsigned *ret_n);
 /** cli_args_positional(): "" beyond what was given. */
 const char *cli_args_positional(const struct cli_args *args, size_t i);
 

@@ -36,11 +36,20 @@ wiping_free(void *p)
 	free(p);
 }
 
+static bool
+has_alias(const struct cli_command *cmd, const char *name)
+{
+	for (const char *const *a = cmd->aliases; a != NULL && *a != NULL; a++)
+		if (strcmp(*a, name) == 0)
+			return true;
+	return false;
+}
+
 static const struct cli_command *
 find_command(const struct cli_command *table, const char *name)
 {
 	for (; table->name != NULL; table++)
-		if (strcmp(table->name, name) == 0)
+		if (strcmp(table->name, name) == 0 || has_alias(table, name))
 			return table;
 	return NULL;
 }
@@ -104,7 +113,14 @@ run_subcommand(const struct cli_call *call, int argc, char **argv)
 		cli_help_llm(call->program, call->cmd);
 		return CLI_EXIT_OK;
 	}
+	if (argc == 0 && call->cmd->explains_itself) {
+		cli_help_command(call->program, call->cmd);
+		return CLI_EXIT_OK;
+	}
 	sub = argc > 0 ? find_command(call->cmd->subcommands, argv[0]) : NULL;
+	if (sub == NULL && argc > 0 && call->cmd->explains_itself)
+		cli_out_error(
+		    "unknown %s command: %s", call->cmd->name, argv[0]);
 	if (sub == NULL)
 		return cli_main_usage(call, "");
 	return run_command(call, sub, argc - 1, argv + 1);

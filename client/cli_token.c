@@ -169,7 +169,7 @@ refuse(const struct cli_token *token, enum token_kind wanted,
 	return code;
 }
 
-/* What to run instead with a session token that is not of `share`. */
+/* What to run with a session token. */
 static const char *
 right_command(uint32_t capabilities)
 {
@@ -178,31 +178,94 @@ right_command(uint32_t capabilities)
 		return "derphole receive";
 	if ((capabilities & TOKEN_CAP_STDIO) != 0)
 		return "derphole pipe or send";
+	if ((capabilities & TOKEN_CAP_SHARE) != 0)
+		return "derphole open";
 	return (capabilities & TOKEN_CAP_ATTACH) != 0 ? "derphole ssh accept"
 						      : NULL;
 }
 
-int
-cli_token_check_share(const struct cli_token *token)
+/* What a session token is good for.  Returns an exit code. */
+static int
+get_capabilities(const struct cli_token *token, uint32_t *ret_capabilities)
 {
 	struct session_token t;
 	struct token_error error;
-	const char *command;
-	uint32_t capabilities;
 
 	if (token_session_decode(&t, token->text, mono_unix_seconds(), &error) <
 	    0)
 		return refuse(
 		    token, TOKEN_KIND_SESSION, error.text, CLI_EXIT_FAILED);
-	capabilities = t.capabilities;
+	*ret_capabilities = t.capabilities;
 	token_session_wipe(&t);
-	if ((capabilities & TOKEN_CAP_SHARE) != 0)
-		return CLI_EXIT_OK;
-	command = right_command(capabilities);
+	return CLI_EXIT_OK;
+}
+
+static int
+unknown_session(uint32_t capabilities)
+{
+	const char *command = right_command(capabilities);
+
 	if (command != NULL)
 		cli_out_error("unknown session: this token is for %s", command);
 	else
 		cli_out_error("unknown session");
+	return CLI_EXIT_FAILED;
+}
+
+static int
+check(const struct cli_token *token, uint32_t wanted)
+{
+	uint32_t capabilities = 0;
+	int code = get_capabilities(token, &capabilities);
+
+	if (code != CLI_EXIT_OK || (capabilities & wanted) == wanted)
+		return code;
+	if ((wanted & ~capabilities) != TOKEN_CAP_TRANSFER_V2)
+		return unknown_session(capabilities);
+	cli_out_error("external v2 transfer unsupported");
+	return CLI_EXIT_FAILED;
+}
+
+int
+cli_token_check_share(const struct cli_token *token)
+{
+	return check(token, TOKEN_CAP_SHARE);
+}
+
+int
+cli_token_check_pipe(const struct cli_token *token)
+{
+	return check(token, TOKEN_CAP_STDIO | TOKEN_CAP_TRANSFER_V2);
+}
+
+int
+cli_token_check_accept(const struct cli_token *token)
+{
+	return check(token, TOKEN_CAP_ATTACH);
+}
+
+int
+cli_token_check_receive(const struct cli_token *token)
+{
+	const uint32_t wanted = TOKEN_CAP_STDIO_OFFER | TOKEN_CAP_TRANSFER_V2;
+	uint32_t capabilities = 0;
+	int code = get_capabilities(token, &capabilities);
+
+	if (code != CLI_EXIT_OK || (capabilities & wanted) == wanted)
+		return code;
+	if ((capabilities & TOKEN_CAP_STDIO_OFFER) != 0)
+		cli_out_error("unknown session");
+	else if ((capabilities & TOKEN_CAP_STDIO) != 0)
+		cli_out_error("this code expects `derphole send`, not "
+			      "`derphole receive`");
+	else if ((capabilities & TOKEN_CAP_WEB_FILE) != 0)
+		cli_out_error("unsupported receive code: codes of browsers "
+			      "are not supported");
+	else if (right_command(capabilities) != NULL)
+		cli_out_error("unsupported send code: this code is for %s",
+		    right_command(capabilities));
+	else
+		cli_out_error("unsupported send code");
 	return CLI_EXIT_FAILED;
 }
 

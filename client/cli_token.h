@@ -44,6 +44,12 @@ void cli_token_wipe(struct cli_token *token);
  * scripts know from the sibling tools. */
 /** cli_token_check_share(): a session token of `derphole share`; 1. */
 int cli_token_check_share(const struct cli_token *token);
+/** cli_token_check_pipe(): of a receiver that waits; 1. */
+int cli_token_check_pipe(const struct cli_token *token);
+/** cli_token_check_receive(): of a sender that waits; 1. */
+int cli_token_check_receive(const struct cli_token *token);
+/** cli_token_check_accept(): of `derphole ssh invite`; 1. */
+int cli_token_check_accept(const struct cli_token *token);
 /** cli_token_check_client(): a derptun client token; 2. */
 int cli_token_check_client(const struct cli_token *token);
 /** cli_token_check_server(): a derptun server token; 1.  Wipe the result. */

@@ -110,26 +110,15 @@ run_open(const struct cli_call *call, const struct cli_token *token,
 	return code;
 }
 
-static bool
-is_parallel(const char *text)
-{
-	char *rest;
-	long n;
-
-	if (*text == '\0' || strcmp(text, "auto") == 0)
-		return true;
-	n = strtol(text, &rest, 10);
-	return *rest == '\0' && n >= 1 && n <= 16;
-}
-
 int
 cmd_claim_share(const struct cli_call *call)
 {
 	struct cli_token token;
+	unsigned n;
 	int code;
 
 	/* It chose transfer lanes once and has no meaning for tunnels. */
-	if (!is_parallel(cli_args_text(call->args, "parallel")))
+	if (!cli_args_parallel(cli_args_text(call->args, "parallel"), &n))
 		return cli_main_usage(call, "parallel must be 1-16 or auto");
 	if (!cli_token_set(&token, cli_args_positional(call->args, 0))) {
 		cli_out_error("token invalid length");

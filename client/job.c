@@ -7,7 +7,8 @@
  * ENDING   it ended by itself; the command may still have bytes to write.
  * DONE     the loop is stopping.
  *
- * A second signal ends the process on the spot.
+ * A second signal ends the process on the spot.  What a transfer is asked for
+ * (where to put it, to save it) is passed on to its command.
  */
 #include "client/job.h"
 
@@ -53,7 +54,35 @@ struct job_dial {
 static bool
 is_endpoint(const struct job *j)
 {
-	return j->p.kind == JOB_SHARE || j->p.kind == JOB_SERVE;
+	switch (j->p.kind) {
+	case JOB_SHARE:
+	case JOB_SERVE:
+	case JOB_LISTEN:
+	case JOB_SEND:
+	case JOB_INVITE:
+		return true;
+	case JOB_OPEN:
+	case JOB_CONNECT:
+	case JOB_PIPE:
+	case JOB_RECEIVE:
+	case JOB_ACCEPT:
+	default:
+		return false;
+	}
+}
+
+/* A tunnel that is interrupted has done its duty; a transfer has not. */
+static bool
+is_tunnel(const struct job *j)
+{
+	return j->p.kind <= JOB_CONNECT;
+}
+
+static void
+before_text(struct job *j, bool ended, int code)
+{
+	if (j->p.on_text != NULL)
+		j->p.on_text(j->p.arg, j, ended, code);
 }
 
 static const char *
@@ -106,6 +135,19 @@ stop(struct job *j, int code)
 }
 
 static void
+interrupt(struct job *j, int signo)
+{
+	int code = CLI_EXIT_OK;
+
+	if (!is_tunnel(j)) {
+		code = 128 + signo;
+		before_text(j, true, code);
+		cli_out_error("context canceled"); /* as scripts know it */
+	}
+	stop(j, code);
+}
+
+static void
 on_signal(void *arg, int signo, struct mono now)
 {
 	struct job *j = arg;
@@ -114,7 +156,7 @@ on_signal(void *arg, int signo, struct mono now)
 	if (j->signals_seen++ > 0)
 		_exit(128 + signo);
 	if (j->state == ASKING || j->state == RUNNING)
-		stop(j, CLI_EXIT_OK);
+		interrupt(j, signo);
 	else if (j->state == ENDING)
 		end(j, j->code);
 }
@@ -168,6 +210,7 @@ on_ended(struct job *j, const json_t *params)
 		return;
 	}
 	j->code = cli_exit_code(name);
+	before_text(j, true, j->code);
 	if (j->code != CLI_EXIT_OK)
 		cli_out_error("%s", reason != NULL && *reason != '\0' ? reason
 				    : name != NULL                    ? name
@@ -179,11 +222,37 @@ on_ended(struct job *j, const json_t *params)
 		end(j, j->code);
 }
 
+static bool
+is_progress(const json_t *params)
+{
+	const char *name = json_string_value(json_object_get(params, "event"));
+
+	return name != NULL && strcmp(name, "progress") == 0;
+}
+
+static void
+on_progress(struct job *j, const json_t *params)
+{
+	if (j->state != RUNNING)
+		return;
+	cli_out_event(j->p.out, json_deep_copy(params));
+	if (j->p.on_progress != NULL)
+		j->p.on_progress(j->p.arg, j, params);
+}
+
 static void
 on_event(void *arg, const json_t *params)
 {
 	struct job *j = arg;
-	enum job_event event = job_events_take(
+	enum job_event event;
+
+	if (is_progress(params)) {
+		on_progress(j, params);
+		return;
+	}
+	if (j->p.out->verbose)
+		before_text(j, false, CLI_EXIT_OK);
+	event = job_events_take(
 	    &j->events, params, id_member(j), j->state != STOPPING);
 
 	if (j->state == DONE || j->state == ENDING)
@@ -227,6 +296,11 @@ on_dial(void *arg, json_t *id)
 	struct job_dial *d = NULL;
 	int r = -EINVAL; /* nothing is shared here */
 
+	if (j->p.on_dial != NULL && j->state == RUNNING) {
+		r = j->p.on_dial(j->p.arg, j);
+		rpc_client_dialed(j->rpc, id, r < 0 ? r : 0, r);
+		return;
+	}
 	if (j->dialer != NULL) {
 		d = calloc(1, sizeof(*d));
 		r = -ENOMEM;
@@ -240,6 +314,34 @@ on_dial(void *arg, json_t *id)
 	}
 	if (r < 0)
 		rpc_client_dialed(j->rpc, id, r, -1);
+}
+
+static bool
+on_request(void *arg, const char *method, json_t *id, const json_t *params)
+{
+	struct job *j = arg;
+
+	if (j->state != RUNNING)
+		return false; /* it is being ended */
+	if (strcmp(method, "transfer.open") == 0 && j->p.on_open != NULL)
+		j->p.on_open(j->p.arg, j, id, params);
+	else if (strcmp(method, "transfer.save") == 0 && j->p.on_save != NULL)
+		j->p.on_save(j->p.arg, j, id, params);
+	else
+		return false;
+	return true;
+}
+
+void
+job_answer(struct job *j, json_t *id, json_t *result, int fd)
+{
+	rpc_client_answer(j->rpc, id, result, fd);
+}
+
+void
+job_refuse(struct job *j, json_t *id, int r, const char *text)
+{
+	rpc_client_refuse(j->rpc, id, r, text);
 }
 
 static void
@@ -256,7 +358,9 @@ on_gone(void *arg, int r)
 	}
 	if (j->state == ENDING)
 		return; /* the end is known; bytes may be left */
-	cli_out_error("tunnel lost: derptund is gone");
+	before_text(j, true, CLI_EXIT_TUNNEL_LOST);
+	cli_out_error("%s: derptund is gone",
+	    is_tunnel(j) ? "tunnel lost" : "transfer lost");
 	end(j, CLI_EXIT_TUNNEL_LOST);
 }
 
@@ -269,6 +373,7 @@ job_new(const struct job_params *p)
 		return NULL;
 	j->p = *p;
 	job_events_init(&j->events, p->out, p->kind);
+	j->events.is_trying = p->force_relay;
 	j->loop = loop_new();
 	if (j->loop != NULL) {
 		j->signals[0] = loop_signal_new(j->loop, SIGINT, on_signal, j);
@@ -314,6 +419,7 @@ attach(struct job *j)
 	struct rpc_client_params rp = { .loop = j->loop,
 		.on_event = on_event,
 		.on_dial = on_dial,
+		.on_request = on_request,
 		.on_gone = on_gone,
 		.arg = j };
 	struct daemon_find_params fp = { .socket = j->p.socket,

@@ -18,18 +18,45 @@
 struct job;
 
 /* Which words of the siblings apply to its events. */
-enum job_kind { JOB_SHARE, JOB_SERVE, JOB_OPEN, JOB_CONNECT };
+enum job_kind {
+	JOB_SHARE,
+	JOB_SERVE,
+	JOB_OPEN,
+	JOB_CONNECT,
+	/* Transfers, by who made the token and which way bytes go. */
+	JOB_LISTEN,  /* listen, and receive without a code */
+	JOB_PIPE,    /* pipe */
+	JOB_SEND,    /* send */
+	JOB_RECEIVE, /* receive CODE */
+	JOB_INVITE,  /* ssh invite */
+	JOB_ACCEPT,  /* ssh accept */
+};
 
 struct job_params {
 	const struct cli_out *out;
 	const char *socket; /* of --socket, or "" */
 	enum job_kind kind;
+	bool force_relay;   /* transfers: no word of direct paths */
 	int bad_token_code; /* exit code when the daemon refuses the token */
 	const struct cli_target *target; /* dialled on request, or NULL */
 	/* The request was accepted; may be NULL. */
 	void (*on_result)(void *arg, struct job *j, const json_t *result);
 	/* The first `ready`; may be NULL. */
 	void (*on_ready)(void *arg, struct job *j);
+	/* A connection for the peer, instead of @target; may be NULL.  Returns
+	 * a descriptor that is taken, or a negative error. */
+	int (*on_dial)(void *arg, struct job *j);
+	/* Transfers: the daemon asks where to put what comes, and to save it.
+	 * @id: borrowed; job_answer() or job_refuse() it once. */
+	void (*on_open)(
+	    void *arg, struct job *j, json_t *id, const json_t *params);
+	void (*on_save)(
+	    void *arg, struct job *j, json_t *id, const json_t *params);
+	/* Transfers: params of a `progress` event; may be NULL. */
+	void (*on_progress)(void *arg, struct job *j, const json_t *params);
+	/* Something else may be printed next; may be NULL.  @ended: it is over,
+	 * with this exit code. */
+	void (*on_text)(void *arg, struct job *j, bool ended, int code);
 	/* It ended by itself: call job_finish() when nothing is left to do;
 	 * NULL: at once. */
 	void (*on_ended)(void *arg, struct job *j);
@@ -57,6 +84,13 @@ int job_run(struct job *j, const char *method, json_t *params, const int *fds,
 
 /** job_listen(): hand over the listening socket of the session; fd is taken. */
 void job_listen(struct job *j, int fd);
+
+/** job_answer(): to on_open() or on_save().  @result: reference is taken.
+ * @fd: is taken, or -1. */
+void job_answer(struct job *j, json_t *id, json_t *result, int fd);
+/** job_refuse(): likewise.  @text: for the peer, and comes back as the reason
+ * of the end. */
+void job_refuse(struct job *j, json_t *id, int r, const char *text);
 
 /** job_finish(): end job_run() with the code of the end. */
 void job_finish(struct job *j);

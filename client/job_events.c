@@ -17,14 +17,29 @@ member(const json_t *params, const char *name)
 static bool
 is_listening_side(const struct job_events *e)
 {
-	return e->kind == JOB_SHARE || e->kind == JOB_SERVE;
+	return e->kind == JOB_SHARE || e->kind == JOB_SERVE ||
+	       e->kind == JOB_LISTEN || e->kind == JOB_SEND ||
+	       e->kind == JOB_INVITE;
+}
+
+static bool
+is_transfer(const struct job_events *e)
+{
+	return e->kind >= JOB_LISTEN && e->kind <= JOB_RECEIVE;
+}
+
+/* peer v0.18.2 says nothing of where these stand. */
+static bool
+is_ssh(const struct job_events *e)
+{
+	return e->kind == JOB_INVITE || e->kind == JOB_ACCEPT;
 }
 
 static void
 on_waiting(struct job_events *e, const json_t *params)
 {
 	(void)params;
-	if (!e->was_waiting)
+	if (!e->was_waiting && !is_ssh(e))
 		cli_out_status(e->out, "waiting-for-claim");
 	e->was_waiting = true;
 }
@@ -35,9 +50,11 @@ on_claimed(struct job_events *e, const json_t *params)
 	(void)params;
 	e->is_direct = e->is_raw = false;
 	e->is_claimed = true;
-	if (is_listening_side(e))
+	if (is_ssh(e) || e->kind == JOB_LISTEN)
+		return;
+	if (is_listening_side(e) || e->kind == JOB_PIPE)
 		cli_out_status(e->out, "claimed");
-	if (e->kind != JOB_SHARE)
+	if (e->kind == JOB_RECEIVE || (e->kind != JOB_SHARE && !is_transfer(e)))
 		cli_out_status(e->out, "probing-direct");
 }
 
@@ -45,8 +62,13 @@ static void
 on_relay(struct job_events *e, const json_t *params)
 {
 	(void)params;
+	if (is_ssh(e))
+		return;
 	cli_out_status(
 	    e->out, e->is_direct ? "direct-fallback-relay" : "connected-relay");
+	if (is_transfer(e) && !e->is_trying && !e->is_direct)
+		cli_out_status(e->out, "trying-direct");
+	e->is_trying = true;
 	e->is_direct = false;
 }
 
@@ -131,7 +153,12 @@ tell_tunnel_end(struct job_events *e)
 static void
 on_ended(struct job_events *e, const json_t *params)
 {
-	(void)params;
+	bool is_below =
+	    is_listening_side(e) && json_object_get(params, "session") != NULL;
+
+	if (is_transfer(e) && !is_below &&
+	    json_integer_value(json_object_get(params, "code")) == 0)
+		cli_out_status(e->out, "stream-complete");
 	tell_tunnel_end(e);
 }
 

@@ -20,6 +20,7 @@ struct job_events {
 	bool was_waiting; /* the word is printed once per process */
 	bool is_claimed;  /* a tunnel stands, or is being made */
 	bool is_direct;
+	bool is_trying; /* a transfer said so */
 	bool is_raw;
 	char address[ADDR_MAX_TEXT]; /* of the last direct path, or "" */
 	char told[ADDR_MAX_TEXT];    /* as printed last */

@@ -79,6 +79,9 @@ on_request(struct rpc_client *c, const struct rpc_message *m)
 		c->p.on_dial(c->p.arg, m->id);
 		return;
 	}
+	if (c->p.on_request != NULL &&
+	    c->p.on_request(c->p.arg, m->method, m->id, m->params))
+		return;
 	line = rpc_error(
 	    m->id, RPC_METHOD_NOT_FOUND, "no such method", NULL, &len);
 	/* A daemon that does not read is about to be seen as gone. */
@@ -184,17 +187,31 @@ rpc_client_call(struct rpc_client *c, const char *method, json_t *params,
 }
 
 void
-rpc_client_dialed(struct rpc_client *c, json_t *id, int r, int fd)
+rpc_client_answer(struct rpc_client *c, json_t *id, json_t *result, int fd)
+{
+	size_t len = 0, n_fds = fd >= 0 ? 1 : 0;
+	char *line = rpc_response(id, result, n_fds, &len);
+
+	/* Not sent means that the daemon is gone, which shows elsewhere. */
+	if (send_line(c, line, len, &fd, n_fds) < 0)
+		fd_close(&fd);
+}
+
+void
+rpc_client_refuse(struct rpc_client *c, json_t *id, int r, const char *text)
 {
 	size_t len = 0;
-	char *line;
+	char *line = rpc_error(id, RPC_FAILED, text,
+	    json_pack("{s:s}", "name", err_name(r)), &len);
 
+	(void)send_line(c, line, len, NULL, 0); /* as above */
+}
+
+void
+rpc_client_dialed(struct rpc_client *c, json_t *id, int r, int fd)
+{
 	if (r == 0)
-		line = rpc_response(id, NULL, 1, &len);
+		rpc_client_answer(c, id, NULL, fd);
 	else
-		line = rpc_error(id, RPC_FAILED, err_str(r),
-		    json_pack("{s:s}", "name", err_name(r)), &len);
-	/* Not sent means that the daemon is gone, which shows elsewhere. */
-	if (send_line(c, line, len, &fd, r == 0 ? 1 : 0) < 0 && r == 0)
-		fd_close(&fd);
+		rpc_client_refuse(c, id, r, err_str(r));
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A connection to the daemon on the loop, after its hello: our requests and
- * their answers, its events, its requests to dial.
+ * their answers, its events, its requests.
  */
 #ifndef CLIENT_RPC_CLIENT_H
 #define CLIENT_RPC_CLIENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/loop.h"
@@ -30,6 +31,10 @@ struct rpc_client_params {
 	void (*on_event)(void *arg, const json_t *params);
 	/* The daemon wants a connection: answer @id (borrowed) once. */
 	void (*on_dial)(void *arg, json_t *id);
+	/* Another request: answer @id (borrowed) once, perhaps later.  False:
+	 * not known here. */
+	bool (*on_request)(
+	    void *arg, const char *method, json_t *id, const json_t *params);
 	/* The daemon is gone or speaks nonsense.  Called at most once. */
 	void (*on_gone)(void *arg, int r);
 	void *arg;
@@ -60,5 +65,16 @@ int rpc_client_call(struct rpc_client *c, const char *method, json_t *params,
  * @r: 0 and a connected @fd, which is taken, or a negative error.
  */
 void rpc_client_dialed(struct rpc_client *c, json_t *id, int r, int fd);
+
+/**
+ * rpc_client_answer(): answer another request.
+ * @result: reference is taken; NULL means {}.
+ * @fd: is taken; or -1.
+ */
+void rpc_client_answer(
+    struct rpc_client *c, json_t *id, json_t *result, int fd);
+/** rpc_client_refuse(): an error instead.  @text: for the peer and the user. */
+void rpc_client_refuse(
+    struct rpc_client *c, json_t *id, int r, const char *text);
 
 #endif
