@@ -33,10 +33,10 @@ struct ruleset {
 };
 
 /* struct landlock_path_beneath_attr. */
-struct __attribute__((packed)) beneath {
+struct beneath {
 	uint64_t allowed;
 	int32_t parent;
-};
+} __attribute__((packed));
 
 /* All file system rights of an ABI: 13 at first, then REFER, TRUNCATE and
  * (ABI 5) IOCTL_DEV. */
