@@ -308,8 +308,8 @@ discovery_on_network(struct session *s, struct buf_reader *body)
 	return 0;
 }
 
-static void
-set_peer(struct session *s, const struct candidate_list *peer)
+void
+discovery_set_peer(struct session *s, const struct candidate_list *peer)
 {
 	struct discovery *d = &s->discovery;
 
@@ -323,7 +323,14 @@ void
 discovery_accept(struct session *s, const struct candidate_list *peer)
 {
 	s->discovery.accepted = true;
-	set_peer(s, peer);
+	discovery_set_peer(s, peer);
+}
+
+void
+discovery_called(struct session *s)
+{
+	if (s->discovery.direct != NULL)
+		direct_called(s->discovery.direct, s->now);
 }
 
 void
@@ -333,14 +340,13 @@ discovery_on_control(struct session *s, const struct envelope *e)
 	struct candidate_list list;
 
 	if (envelope_text_equal(c->type, MESSAGE_CONTROL_CALL_ME_MAYBE.p)) {
-		if (s->discovery.direct != NULL)
-			direct_called(s->discovery.direct, s->now);
+		discovery_called(s);
 	} else if (envelope_text_equal(c->type, MESSAGE_CONTROL_CANDIDATES.p)) {
 		candidate_from_peer(
 		    &list, &c->candidates, CANDIDATE_POLICY_PEER);
 		/* A list of nothing but rubbish says nothing. */
 		if (list.n > 0 || c->candidates.n == 0)
-			set_peer(s, &list);
+			discovery_set_peer(s, &list);
 	}
 }
 

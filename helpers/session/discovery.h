@@ -62,6 +62,10 @@ void discovery_list_own(
 /** discovery_accept(): the peer takes control messages from now on.
  * @peer: the candidates of its claim or decision. */
 void discovery_accept(struct session *s, const struct candidate_list *peer);
+/** discovery_set_peer(): the peer's candidates, changed. */
+void discovery_set_peer(struct session *s, const struct candidate_list *peer);
+/** discovery_called(): the peer asks to be probed now. */
+void discovery_called(struct session *s);
 /** discovery_on_control(): a verified control envelope. */
 void discovery_on_control(struct session *s, const struct envelope *e);
 /** discovery_set_native(): the peer is one of ours. */

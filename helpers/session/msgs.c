@@ -4,6 +4,7 @@
 #include "helpers/session/carrier.h"
 #include "helpers/session/session.h"
 #include "helpers/session/splice.h"
+#include "helpers/session/transfer_msgs.h"
 #include "helpers/worker/worker.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -174,7 +175,8 @@ on_listener(struct session *s, struct buf_reader *body, int *fds, size_t n_fds)
 {
 	int fd;
 
-	if (buf_reader_end(body) != 0 || n_fds != 1 || s->boot.listener)
+	if (buf_reader_end(body) != 0 || n_fds != 1 || s->boot.listener ||
+	    s->transfer != NULL)
 		return -DT_ERR_IPC;
 	fd = fds[0];
 	fds[0] = -1; /* transferred */
@@ -190,7 +192,8 @@ on_stdio(struct session *s, struct buf_reader *body, int *fds, size_t n_fds)
 	int in;
 	int out;
 
-	if (buf_reader_end(body) != 0 || n_fds < 1 || s->boot.listener)
+	if (buf_reader_end(body) != 0 || n_fds < 1 || s->boot.listener ||
+	    s->transfer != NULL)
 		return -DT_ERR_IPC;
 	in = fds[0];
 	out = n_fds == 2 ? fds[1] : -1;
@@ -256,6 +259,11 @@ msgs_handle(struct session *s, const struct ipc_header *header,
 		return discovery_on_network(s, body);
 	case IPC_EXPLAIN:
 		return path_report_explain(s, header->seq, body);
+	case IPC_SOURCE:
+	case IPC_SINK:
+	case IPC_OPENED:
+	case IPC_SAVED:
+		return transfer_msgs_handle(s, header, body, fds, n_fds);
 	case IPC_PROBE:
 		return on_probe(s, header->seq, body);
 	default:

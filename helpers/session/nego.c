@@ -24,6 +24,7 @@
 
 #include "helpers/session/msgs.h"
 #include "helpers/session/session.h"
+#include "helpers/session/transfer.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "proto/rendezvous/claimer.h"
@@ -133,6 +134,8 @@ nego_start(struct session *s)
 	n->deadline = MONO_NEVER;
 	n->next_decision = MONO_NEVER;
 	ratelimit_init(&n->back, BACK_PER_SEC, BACK_BURST, s->now);
+	if (s->transfer != NULL)
+		return 0; /* it has a conversation of its own */
 	if (s->boot.listener)
 		return start_listener(s);
 	n->must_claim = true;
@@ -239,6 +242,8 @@ nego_input(struct session *s, const uint8_t *pkt, size_t len)
 	if (!envelope_is_shaped(pkt, len))
 		return false;
 	session_wake(s);
+	if (s->transfer != NULL)
+		return transfer_input(s, pkt, len);
 	if (s->boot.listener && len == s->boot.claim_len &&
 	    memcmp(pkt, s->boot.claim, len) == 0) {
 		send_decision(s);
@@ -329,6 +334,8 @@ nego_is_polite(const struct session *s)
 {
 	const struct nego *n = &s->nego;
 
+	if (s->transfer != NULL)
+		return false; /* it ends by itself */
 	if (n->claimer != NULL || n->must_claim)
 		return !n->claim_sent;
 	return s->ready && raw_is_settled(s);

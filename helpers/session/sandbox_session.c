@@ -10,6 +10,8 @@
 static const int allowed[] = { SANDBOX_WORKER_ALLOW,
 	/* splice.c: local sockets; local.c: the listener */
 	__NR_shutdown, __NR_accept4,
+	/* transfer_tx.c, transfer_sink.c: files */
+	__NR_pread64, __NR_pwrite64,
 	/* udp.c */
 	__NR_recvmmsg, -1 };
 static const int soft[] = { SANDBOX_WORKER_SOFT, -1 };

@@ -28,6 +28,7 @@
 #include "helpers/session/session_quic.h"
 #include "helpers/session/share.h"
 #include "helpers/session/splice.h"
+#include "helpers/session/transfer.h"
 #include "helpers/worker/worker.h"
 #include "lib/err.h"
 #include "lib/fd.h"
@@ -78,19 +79,23 @@ ops_of(const struct ipc_boot_session *b)
 {
 	if (b->kind == IPC_KIND_SHARE)
 		return share_ops();
+	if (b->kind == IPC_KIND_TRANSFER)
+		return transfer_ops();
 	return b->listener ? derptun_server_ops() : derptun_client_ops();
 }
 
 static int
-check_boot(const struct ipc_boot_session *b, size_t n_fds)
+check_boot(const struct session *s, size_t n_fds)
 {
-	if (b->kind != IPC_KIND_SHARE && b->kind != IPC_KIND_DERPTUN)
+	const struct ipc_boot_session *b = &s->boot;
+
+	if (n_fds != (b->listener ? 1 : 0))
 		return -DT_ERR_IPC;
+	if (b->kind == IPC_KIND_TRANSFER)
+		return transfer_check_boot(s) ? 0 : -DT_ERR_IPC;
 	if (!b->listener)
-		return n_fds == 0 ? 0 : -DT_ERR_IPC;
-	return n_fds == 1 && b->claim_len > 0 && b->decision_len > 0
-		   ? 0
-		   : -DT_ERR_IPC;
+		return 0;
+	return b->claim_len > 0 && b->decision_len > 0 ? 0 : -DT_ERR_IPC;
 }
 
 /* Queues of a busy session grow and shrink many times a second: giving their
@@ -112,7 +117,7 @@ session_boot(struct session *s, struct worker *w, struct buf_reader *body,
 	s->worker = w;
 	s->signer_fd = -1;
 	if (r == 0)
-		r = check_boot(&s->boot, n_fds);
+		r = check_boot(s, n_fds);
 	if (r != 0)
 		return r;
 	worker_set_verbose(w, s->boot.verbose);
@@ -127,6 +132,11 @@ session_boot(struct session *s, struct worker *w, struct buf_reader *body,
 	local_init(&s->local);
 	s->stop_deadline = MONO_NEVER;
 	s->tunnel = ops_of(&s->boot);
+	if (s->boot.kind == IPC_KIND_TRANSFER) {
+		s->transfer = transfer_new(s);
+		if (s->transfer == NULL)
+			return -ENOMEM;
+	}
 	s->batch_buf = malloc(BATCH_BYTES);
 	s->batch = (struct quic_batch){ .buf = s->batch_buf,
 		.cap = BATCH_BYTES,

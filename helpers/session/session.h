@@ -10,6 +10,7 @@
  *	splice     one local byte stream and its lanes
  *	local      claimer: listener and stdio
  *	share, derptun_server, derptun_client   what connections are for
+ *	transfer   instead of nego and splices, where it is files that move
  *	msgs, path_report   control messages of and to the daemon
  *
  * Events only change state and wake the session; session_turn(), once per turn
@@ -42,6 +43,7 @@ struct quic_close;
 struct quic_conn;
 struct quic_stream;
 struct splice;
+struct transfer;
 struct worker;
 
 /* Local streams at a time, parked ones included: with RLIMIT_NOFILE 1200 it
@@ -125,6 +127,7 @@ struct session {
 	size_t batch_off;        /* its offset in batch_buf */
 
 	const struct tunnel_ops *tunnel;
+	struct transfer *transfer; /* NULL for tunnels */
 	LIST_HEAD(carrier_list, carrier) carriers;
 	struct carrier *anchor; /* share: the connection; derptun: control */
 	struct lane_table table;

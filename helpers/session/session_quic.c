@@ -8,6 +8,7 @@
 #include "helpers/session/session.h"
 #include "helpers/session/signer.h"
 #include "helpers/session/splice.h"
+#include "helpers/session/transfer_quic.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "proto/quic/identity_cert.h"
@@ -173,9 +174,14 @@ static const struct quic_events events = {
 };
 
 static void
-set_kind(struct quic_params *p, const struct ipc_boot_session *b)
+set_kind(struct quic_params *p, const struct session *s)
 {
-	if (b->kind == IPC_KIND_SHARE) {
+	const struct ipc_boot_session *b = &s->boot;
+
+	p->stream_window_max = SESSION_STREAM_WINDOW_MAX;
+	if (b->kind == IPC_KIND_TRANSFER) {
+		transfer_quic_params(s, p);
+	} else if (b->kind == IPC_KIND_SHARE) {
 		p->idle_timeout_us = SHARE_IDLE_US;
 		p->keep_alive_us = SHARE_KEEP_ALIVE_US;
 		p->max_bidi = SHARE_MAX_STREAMS;
@@ -188,7 +194,6 @@ set_kind(struct quic_params *p, const struct ipc_boot_session *b)
 		p->conn_window_max = SESSION_STREAM_WINDOW_MAX;
 		p->max_conns = SESSION_MAX_CONNS;
 	}
-	p->stream_window_max = SESSION_STREAM_WINDOW_MAX;
 }
 
 int
@@ -208,7 +213,7 @@ session_quic_new(struct session *s)
 	struct identity_cert own;
 	int r;
 
-	set_kind(&p, &s->boot);
+	set_kind(&p, s);
 	if (s->boot.listener) {
 		p.sign = signer_ask;
 		p.sign_arg = &s->signer_fd;

@@ -4,8 +4,9 @@
  * those of ipc_body.h.
  *
  * The session worker moves the bytes, the command line owns the files: it hands
- * over open descriptors and is told when to save.  O_NONBLOCK is not set on
- * them.  Offsets are of the descriptor's file.
+ * over open descriptors and is told when to save.  Those that are positioned
+ * are regular files and are used with pread(2) and pwrite(2) only; the others
+ * are non-blocking, of an open file that the user does not share.
  */
 #ifndef PROTO_IPC_IPC_TRANSFER_H
 #define PROTO_IPC_IPC_TRANSFER_H

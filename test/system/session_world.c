@@ -19,6 +19,7 @@
 #include "proto/quic/identity_cert.h"
 #include "proto/rendezvous/native.h"
 #include "proto/rendezvous/session_keys.h"
+#include "proto/transfer/transfer_claim.h"
 
 #define BUFFER (1 << 20)
 #define HIGH_WATER (256 * 1024)
@@ -111,6 +112,10 @@ on_control(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
 		need(ipc_get_explanation(&body, &e->explanation) == 0,
 		    "bad EXPLANATION");
 		e->explained = true;
+	} else if (e->w->on_message != NULL &&
+		   (h.type == IPC_OPEN || h.type == IPC_SAVE ||
+		       h.type == IPC_PROGRESS)) {
+		e->w->on_message(e, &h, &body);
 	} else if (h.type == IPC_LOG) {
 		if (ipc_get_log(&body, &line) == 0 &&
 		    getenv("SESSION_LOG") != NULL)
@@ -217,30 +222,55 @@ on_sign(void *arg, unsigned events, struct mono now)
 	(void)fd_send(w->signer_fd, sig, sizeof(sig), NULL, 0);
 }
 
+/* What the gate says of the claimer. */
 static void
-start_listener(struct world *w, const uint8_t *claim, size_t len)
+set_claimer(struct world *w, struct ipc_boot_session *b)
 {
-	static struct ipc_boot_session b;
-	static uint8_t decision[GATE_MAX_DECISION];
-	struct buf_writer out = buf_writer(decision, sizeof(decision));
+	struct buf_writer out = buf_writer(b->decision, sizeof(b->decision));
 	struct candidate_list none = { 0 };
 	const struct gate_claimer *c = gate_peek_claimer(w->gate);
+
+	need(gate_build_accept(w->gate, &out, &none) == 0, "decision");
+	b->decision_len = (uint16_t)out.len;
+	b->peer_derp = c->derp_public;
+	b->peer_quic = c->quic_public;
+	b->session_id = c->session_id;
+	b->envelope_key = c->envelope_key;
+	b->disco_key = c->disco_key;
+}
+
+static void
+set_claimant(struct world *w, struct ipc_boot_session *b,
+    const struct key32 *quic_public)
+{
+	b->peer_derp = w->claimer_derp;
+	b->peer_quic = *quic_public;
+	b->session_id = w->session_id;
+	b->envelope_key = w->envelope_key;
+	session_keys_disco(&b->disco_key, &w->bearer, &w->session_id,
+	    &w->claimer_derp, &w->listener_derp);
+	w->set_boot(&w->listener, b);
+}
+
+static void
+start_listener(struct world *w, const uint8_t *claim, size_t len,
+    const struct key32 *quic_public)
+{
+	static struct ipc_boot_session b;
 	struct identity_cert cert;
 	int fd;
 
-	need(gate_build_accept(w->gate, &out, &none) == 0, "decision");
 	memset(&b, 0, sizeof(b));
+	if (w->kind == IPC_KIND_TRANSFER)
+		set_claimant(w, &b, quic_public);
+	else
+		set_claimer(w, &b);
 	b.kind = w->kind;
 	b.listener = true;
 	b.verbose = true;
 	b.raw_direct = true;
 	b.force_relay = w->force_relay[1];
 	b.own_derp = w->listener_derp;
-	b.peer_derp = c->derp_public;
-	b.peer_quic = c->quic_public;
-	b.session_id = c->session_id;
-	b.envelope_key = c->envelope_key;
-	b.disco_key = c->disco_key;
 	b.own_quic = w->listener_quic;
 	need(identity_cert_make(
 		 &cert, &w->listener_seed, mono_unix_seconds()) == 0,
@@ -249,8 +279,6 @@ start_listener(struct world *w, const uint8_t *claim, size_t len)
 	memcpy(b.cert, cert.der, cert.len);
 	b.claim_len = (uint16_t)len;
 	memcpy(b.claim, claim, len);
-	b.decision_len = (uint16_t)out.len;
-	memcpy(b.decision, decision, out.len);
 	need(fd_seqpacket_pair(&w->signer_fd, &fd, 0) == 0, "signer");
 	w->signer_io = loop_io_new(w->loop, w->signer_fd, on_sign, w);
 	loop_io_set(w->signer_io, LOOP_READ);
@@ -262,7 +290,14 @@ static void
 to_gate(struct world *w, const uint8_t *p, size_t len)
 {
 	struct gate_result result;
+	struct key32 quic_public;
 
+	if (w->kind == IPC_KIND_TRANSFER) {
+		if (transfer_claim_judge(
+			p, len, &w->envelope_key, &quic_public) == 0)
+			start_listener(w, p, len, &quic_public);
+		return;
+	}
 	if (gate_judge(w->gate, mono_unix_seconds(), &w->claimer_derp, p, len,
 		&result) != 0)
 		return;
@@ -272,7 +307,7 @@ to_gate(struct world *w, const uint8_t *p, size_t len)
 	memcpy(w->claim, p, len);
 	w->claim_len = len;
 	if (!w->hold_listener)
-		start_listener(w, p, len);
+		start_listener(w, p, len, NULL);
 }
 
 static bool
@@ -401,6 +436,28 @@ make_derptun_token(struct world *w, struct ipc_boot_session *b)
 }
 
 static void
+make_transfer_token(struct world *w, struct ipc_boot_session *b)
+{
+	struct session_token t;
+	struct key32 unused;
+
+	token_session_mint(&t, mono_unix_seconds() + LIFE_S, 1, NULL,
+	    TOKEN_CAP_STDIO | TOKEN_CAP_TRANSFER_V2);
+	secret_curve_keypair(&unused, &t.derp_public);
+	secret_ed25519_keypair(&w->listener_seed, &t.quic_public);
+	w->listener_derp = t.derp_public;
+	w->listener_quic = t.quic_public;
+	w->bearer = t.bearer;
+	w->session_id = t.session_id;
+	session_keys_envelope(&w->envelope_key, &t.bearer, &t.session_id);
+	b->session_id = t.session_id;
+	b->token_version = t.version;
+	b->capabilities = t.capabilities;
+	b->bearer = t.bearer;
+	w->set_boot(&w->claimer, b);
+}
+
+static void
 init(struct world *w, enum ipc_kind kind, bool one_stream)
 {
 	static struct ipc_boot_session b;
@@ -418,9 +475,11 @@ init(struct world *w, enum ipc_kind kind, bool one_stream)
 	secret_curve_keypair(&unused, &w->claimer_derp);
 	if (kind == IPC_KIND_SHARE)
 		make_share_token(w, &b);
+	else if (kind == IPC_KIND_TRANSFER)
+		make_transfer_token(w, &b);
 	else
 		make_derptun_token(w, &b);
-	need(w->gate != NULL, "gate");
+	need(w->gate != NULL || kind == IPC_KIND_TRANSFER, "gate");
 	b.kind = kind;
 	b.one_stream = one_stream;
 	b.verbose = true;
@@ -450,6 +509,21 @@ world_init_net(struct world *w, enum ipc_kind kind,
 	w->force_relay[0] = force_relay[0];
 	w->force_relay[1] = force_relay[1];
 	init(w, kind, false);
+}
+
+void
+world_init_transfer(struct world *w)
+{
+	struct world fresh = {
+		.set_boot = w->set_boot,
+		.on_boot = w->on_boot,
+		.on_message = w->on_message,
+		.arg = w->arg,
+		.force_relay = { w->force_relay[0], w->force_relay[1] },
+	};
+
+	*w = fresh;
+	init(w, IPC_KIND_TRANSFER, false);
 }
 
 static void

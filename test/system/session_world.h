@@ -65,6 +65,14 @@ struct world {
 	bool hold_listener; /* accept, but start no listener */
 	uint8_t claim[IPC_MAX_ENVELOPE]; /* the first one, as sent */
 	size_t claim_len;
+	struct key32 envelope_key; /* transfers, as the next two */
+	struct key32 bearer;
+	struct id16 session_id;
+	/* A boot message is about to be sent: what a transfer needs in it. */
+	void (*set_boot)(struct end *e, struct ipc_boot_session *b);
+	/* A message only transfers send. */
+	void (*on_message)(
+	    struct end *e, const struct ipc_header *h, struct buf_reader *body);
 	/* A worker was booted: the daemon's next messages. */
 	void (*on_boot)(struct end *e);
 	bool force_relay[2]; /* claimer, listener */
@@ -82,6 +90,9 @@ void world_init(struct world *w, enum ipc_kind kind, bool one_stream);
 /** world_init_net(): likewise, with @on_boot and @force_relay. */
 void world_init_net(struct world *w, enum ipc_kind kind,
     void (*on_boot)(struct end *e), const bool force_relay[2]);
+/** world_init_transfer(): with the callbacks that @w has, and its force_relay;
+ * everything else in it is made new. */
+void world_init_transfer(struct world *w);
 /** world_fini(): ends both processes if they have not. */
 void world_fini(struct world *w);
 /** world_run(): turn the loop until @until or the time is up.  Did it hold? */
