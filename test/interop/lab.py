@@ -99,11 +99,13 @@ class Process:
         self.proc = subprocess.Popen(
             args, env=env, preexec_fn=_die_with_parent,
             stdin=kwargs.pop('stdin', subprocess.DEVNULL),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+            stdout=kwargs.pop('stdout', subprocess.PIPE),
+            stderr=subprocess.PIPE, **kwargs)
         lab.processes.append(self)
         self._gatherers = [
             threading.Thread(target=self._gather, args=row, daemon=True)
-            for row in (('out', self.proc.stdout), ('err', self.proc.stderr))]
+            for row in (('out', self.proc.stdout), ('err', self.proc.stderr))
+            if row[1] is not None]
         for t in self._gatherers:
             t.start()
 
