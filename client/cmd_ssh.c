@@ -19,12 +19,15 @@
 
 /* Everything went out and the inviter read it or never will. */
 #define CONFIRM_US (5 * MONO_SEC)
+/* The key is in place; the accepter, who sees our end of the stream, leaves. */
+#define LEAVE_US (1 * MONO_SEC)
 
 struct invite_cmd {
 	const struct cli_out *out;
 	struct job *job;
 	struct ssh_keys_account account;
 	struct ssh_talk *talk;
+	struct loop_timer *timer;
 	bool is_over; /* the key arrived, or something broke: said */
 	bool has_ended;
 	int code;
@@ -111,6 +114,20 @@ on_key_end(void *arg, int r, const char *why)
 		c->code = CLI_EXIT_FAILED;
 	} else
 		c->code = authorize(c);
+	ssh_talk_free(c->talk);
+	c->talk = NULL;
+	if (c->code == CLI_EXIT_OK && !c->has_ended)
+		loop_timer_in(c->timer, LEAVE_US);
+	else
+		job_fail(c->job, c->code);
+}
+
+static void
+on_leave_timer(void *arg, struct mono now)
+{
+	struct invite_cmd *c = arg;
+
+	(void)now;
 	job_fail(c->job, c->code);
 }
 
@@ -125,7 +142,7 @@ on_invite_dial(void *arg, struct job *j)
 		.arg = c };
 	int fd = -1;
 
-	if (c->talk != NULL)
+	if (c->talk != NULL || c->is_over)
 		return -DT_ERR_LIMIT; /* one stream */
 	c->talk = new_talk(&p, &fd);
 	return c->talk != NULL ? fd : -ENOMEM;
@@ -201,11 +218,14 @@ cmd_ssh_invite(const struct cli_call *call)
 	if (r < 0)
 		return tell(*user != '\0' ? user : "home", r);
 	c.job = job_new(&jp);
-	code = c.job == NULL ? CLI_EXIT_FAILED
-			     : run(call, c.job, "endpoint.share",
-				   json_pack("{s:s,s:b}", "target",
-				       "ssh invite", "attach", 1),
-				   fds, 0);
+	c.timer = c.job != NULL
+		      ? loop_timer_new(job_loop(c.job), on_leave_timer, &c)
+		      : NULL;
+	code = CLI_EXIT_FAILED;
+	if (c.timer != NULL)
+		code = run(call, c.job, "endpoint.share",
+		    json_pack("{s:s,s:b}", "target", "ssh invite", "attach", 1),
+		    fds, 0);
 	if (c.is_over)
 		code = c.code;
 	else if (code == CLI_EXIT_OK) {
@@ -213,6 +233,7 @@ cmd_ssh_invite(const struct cli_call *call)
 		code = CLI_EXIT_FAILED;
 	}
 	ssh_talk_free(c.talk);
+	loop_timer_free(c.timer);
 	job_free(c.job);
 	return code;
 }

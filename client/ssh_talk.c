@@ -10,17 +10,20 @@
 #include "lib/err.h"
 #include "lib/fd.h"
 
+/* What opens such a stream; peer v0.18.2. */
+#define OPEN_OCTET 0x01
 /* White space around a key of the largest size. */
 #define MAX_TEXT (SSH_KEY_MAX_TEXT + 512)
 
 struct ssh_talk {
 	struct ssh_talk_params p;
 	struct loop_io *io;
-	uint8_t out[TRANSFER_HEADER_MAX_OWN + MAX_TEXT];
+	uint8_t out[1 + TRANSFER_HEADER_MAX_OWN + MAX_TEXT];
 	size_t out_len, out_off;
 	bool is_shut;
 	struct transfer_header_rx rx;
 	struct transfer_header header;
+	bool wants_octet;
 	bool has_header;
 	bool is_over;
 	char text[MAX_TEXT + 1];
@@ -79,6 +82,15 @@ take(struct ssh_talk *t, const uint8_t *p, size_t n, const char **ret_why)
 	size_t used = 0;
 	int r;
 
+	if (t->wants_octet) {
+		if (*p != OPEN_OCTET) {
+			*ret_why = "the stream begins with something else";
+			return -DT_ERR_PEER_PROTOCOL;
+		}
+		t->wants_octet = false;
+		p++;
+		n--;
+	}
 	if (!t->has_header) {
 		r = transfer_header_rx_input(
 		    &t->rx, p, n, &used, &t->header, ret_why);
@@ -138,6 +150,8 @@ fill(struct ssh_talk *t)
 	struct buf_writer w = buf_writer(t->out, sizeof(t->out));
 	int r;
 
+	if (t->p.own == TRANSFER_KIND_SSH_ACCEPT)
+		buf_put_u8(&w, OPEN_OCTET);
 	t->header.version = 1;
 	t->header.kind = t->p.own;
 	r = transfer_header_encode(&w, &t->header);
@@ -158,6 +172,7 @@ ssh_talk_new(const struct ssh_talk_params *p)
 		return NULL;
 	}
 	t->p = *p;
+	t->wants_octet = p->own == TRANSFER_KIND_SSH_INVITE;
 	transfer_header_rx_init(&t->rx);
 	t->io = loop_io_new(p->loop, p->fd, on_io, t);
 	if (t->io == NULL || fill(t) < 0) {

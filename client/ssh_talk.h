@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The exchange of ssh invite and accept over one stream: each side says which
- * of the two it is, and the accepter's public key follows.
+ * The exchange of ssh invite and accept over one stream: the accepter opens it
+ * with one octet, each side says which of the two it is, and the accepter's
+ * public key follows.
  */
 #ifndef CLIENT_SSH_TALK_H
 #define CLIENT_SSH_TALK_H
