@@ -17,6 +17,9 @@
  * until RELEASE.
  *
  * What fails authentication is dropped without an answer.
+ *
+ * The gate of a token for transfers has another judge (gate_transfer.c) and no
+ * decision: one claimant is served, all others are refused until RELEASE.
  */
 #include "helpers/gate/gate_worker.h"
 
@@ -25,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "helpers/gate/gate_transfer.h"
 #include "helpers/gate/sandbox_gate.h"
 #include "helpers/worker/worker.h"
 #include "lib/err.h"
@@ -39,7 +43,9 @@
 
 struct gate_worker {
 	struct worker *w;
-	struct gate *gate;
+	struct gate *gate; /* of tunnels, or */
+	bool is_transfer;
+	struct gate_transfer transfer;
 	struct key32 holder; /* DERP key; meaningful while held */
 	bool held;
 	bool adopted;               /* held since before this gate's birth */
@@ -92,10 +98,16 @@ on_boot(void *arg, struct worker *w, uint32_t session, struct buf_reader *body,
 		return r;
 	g->w = w;
 	worker_set_verbose(w, boot.verbose);
-	p = params_from_boot(&boot);
 	g->held = boot.held;
 	g->adopted = boot.held;
 	g->holder = boot.holder;
+	if (boot.kind == IPC_KIND_TRANSFER) {
+		g->is_transfer = true;
+		gate_transfer_init(&g->transfer, &boot);
+		secret_wipe(&boot, sizeof(boot));
+		return 0;
+	}
+	p = params_from_boot(&boot);
 	if (boot.route_len > 0) {
 		route = buf_reader(boot.route, boot.route_len);
 		p.has_route = true;
@@ -161,9 +173,28 @@ ask(struct gate_worker *g, enum ipc_type type, const struct key32 *peer)
 static void
 release(struct gate_worker *g)
 {
-	gate_release(g->gate);
+	if (!g->is_transfer)
+		gate_release(g->gate);
 	g->held = false;
 	g->adopted = false;
+}
+
+static int
+post_accept(struct gate_worker *g, const struct ipc_accept *a)
+{
+	uint8_t *msg = malloc(IPC_MAX_MESSAGE);
+	struct buf_writer w;
+	int r;
+
+	if (msg == NULL)
+		return -ENOMEM;
+	w = buf_writer(msg, IPC_MAX_MESSAGE);
+	ipc_begin(&w, IPC_ACCEPT, worker_session(g->w), 0);
+	ipc_put_accept(&w, a);
+	r = worker_send(g->w, &w, -1);
+	secret_wipe(msg, IPC_MAX_MESSAGE);
+	free(msg);
+	return r;
 }
 
 /* Tell the daemon whom to start a session for. */
@@ -172,12 +203,13 @@ send_accept(struct gate_worker *g, const void *claim, size_t len)
 {
 	const struct gate_claimer *c = gate_peek_claimer(g->gate);
 	struct ipc_accept *a = calloc(1, sizeof(*a));
-	uint8_t *msg = malloc(IPC_MAX_MESSAGE);
 	struct buf_writer w;
-	int r = -ENOMEM;
+	int r;
 
-	if (a == NULL || msg == NULL || len > sizeof(a->claim))
-		goto out;
+	if (a == NULL || len > sizeof(a->claim)) {
+		free(a);
+		return -ENOMEM;
+	}
 	a->peer_derp = c->derp_public;
 	a->peer_quic = c->quic_public;
 	a->envelope_key = c->envelope_key;
@@ -186,19 +218,11 @@ send_accept(struct gate_worker *g, const void *claim, size_t len)
 	memcpy(a->claim, claim, len);
 	w = buf_writer(a->decision, sizeof(a->decision));
 	r = gate_build_accept(g->gate, &w, &(struct candidate_list){ 0 });
-	if (r != 0)
-		goto out;
-	a->decision_len = (uint16_t)w.len;
-	w = buf_writer(msg, IPC_MAX_MESSAGE);
-	ipc_begin(&w, IPC_ACCEPT, worker_session(g->w), 0);
-	ipc_put_accept(&w, a);
-	r = worker_send(g->w, &w, -1);
-out:
-	if (a != NULL)
-		secret_wipe(a, sizeof(*a));
-	if (msg != NULL)
-		secret_wipe(msg, IPC_MAX_MESSAGE);
-	free(msg);
+	if (r == 0) {
+		a->decision_len = (uint16_t)w.len;
+		r = post_accept(g, a);
+	}
+	secret_wipe(a, sizeof(*a));
 	free(a);
 	return r;
 }
@@ -280,6 +304,51 @@ judge(struct gate_worker *g, const struct key32 *source, const void *p,
 	secret_wipe(&res, sizeof(res));
 }
 
+static void
+refuse_claimant(
+    struct gate_worker *g, const struct key32 *source, const char *why)
+{
+	uint8_t packet[GATE_MAX_DECISION];
+	struct buf_writer w = buf_writer(packet, sizeof(packet));
+	char name[SECRET_FINGERPRINT_LEN];
+
+	secret_fingerprint(name, source);
+	log_info("claim", "rejected peer=%s reason=%s", name, why);
+	if (gate_transfer_refuse(&g->transfer, why, &w) == 0)
+		send_packet(g, source, packet, w.len);
+}
+
+static void
+judge_transfer(struct gate_worker *g, const struct key32 *source, const void *p,
+    size_t len)
+{
+	const char *refusal;
+	struct key32 quic_public;
+	struct ipc_accept *a;
+	int r = gate_transfer_judge(&g->transfer, g->held ? &g->holder : NULL,
+	    mono_unix_seconds(), source, p, len, &quic_public, &refusal);
+
+	if (refusal != NULL)
+		refuse_claimant(g, source, refusal);
+	if (r != 0)
+		return;
+	a = calloc(1, sizeof(*a));
+	r = -ENOMEM;
+	if (a != NULL) {
+		gate_transfer_accept(
+		    &g->transfer, source, &quic_public, p, len, a);
+		r = post_accept(g, a);
+		secret_wipe(a, sizeof(*a));
+	}
+	free(a);
+	if (r != 0) {
+		log_warn_r(r, "claim", "cannot hand it over");
+		return;
+	}
+	g->held = true;
+	g->holder = *source;
+}
+
 static int
 on_packets(void *arg, struct buf_reader *batch, struct mono now)
 {
@@ -291,7 +360,10 @@ on_packets(void *arg, struct buf_reader *batch, struct mono now)
 
 	while ((r = ipc_packet_next(batch, 1, &key, &p, &len)) == 1) {
 		memcpy(source.b, key, sizeof(source.b));
-		judge(g, &source, p, len, now);
+		if (g->is_transfer)
+			judge_transfer(g, &source, p, len);
+		else
+			judge(g, &source, p, len, now);
 	}
 	return r;
 }
@@ -357,5 +429,6 @@ gate_worker_main(void)
 	int status = worker_main(&p);
 
 	gate_free(g.gate);
+	secret_wipe(&g.transfer, sizeof(g.transfer));
 	return status;
 }

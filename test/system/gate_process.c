@@ -22,6 +22,9 @@
 #include "proto/ipc/ipc_body.h"
 #include "proto/rendezvous/claimer.h"
 #include "proto/rendezvous/gate.h"
+#include "proto/rendezvous/session_keys.h"
+#include "proto/transfer/transfer_claim.h"
+#include "proto/transfer/transfer_flow.h"
 #include "test/tap.h"
 
 #define BUFFER (1 << 20)
@@ -117,7 +120,9 @@ boot(struct gate_child *c, const struct key32 *holder)
 	struct buf_reader body;
 
 	memset(&b, 0, sizeof(b));
-	b.kind = IPC_KIND_SHARE;
+	b.kind = (token.capabilities & TOKEN_CAP_TRANSFER_V2) != 0
+		     ? IPC_KIND_TRANSFER
+		     : IPC_KIND_SHARE;
 	b.token_version = token.version;
 	b.session_id = token.session_id;
 	b.expires_unix = token.expires_unix;
@@ -322,6 +327,125 @@ test_flood(struct gate_child *c)
 #endif
 }
 
+static struct transfer_flow *
+make_claimant(struct key32 *ret_derp)
+{
+	struct transfer_params p = { .role = TRANSFER_SEND_CLAIMANT,
+		.peer_derp = token.derp_public,
+		.force_relay = true,
+		.is_open = true,
+		.size = -1 };
+
+	session_keys_envelope(
+	    &p.envelope_key, &token.bearer, &token.session_id);
+	secret_random(&p.own_quic_public, sizeof(p.own_quic_public));
+	secret_random(ret_derp, sizeof(*ret_derp));
+	return transfer_flow_new(&p, NULL, mono_now());
+}
+
+static size_t
+send_transfer_claim(
+    struct gate_child *c, struct transfer_flow *f, const struct key32 *derp)
+{
+	static uint8_t pkt[TRANSFER_FLOW_MAX_PACKET];
+	struct buf_writer w = buf_writer(pkt, sizeof(pkt));
+
+	if (transfer_flow_output(f, transfer_flow_next_deadline(f), &w) == 1)
+		send_packet(c, derp, pkt, w.len);
+	return w.len;
+}
+
+/* What the gate answers, given to the claimant. */
+static bool
+take_refusal(struct gate_child *c, struct transfer_flow *f, int timeout_ms)
+{
+	struct pollfd p = { .fd = c->packets, .events = POLLIN };
+	struct buf_reader r;
+	const uint8_t *key, *payload;
+	int fds[FD_MAX_PASSED];
+	size_t n_fds = 0, len;
+	ssize_t n;
+
+	if (poll(&p, 1, timeout_ms) != 1)
+		return false;
+	n = fd_recv(c->packets, batch, sizeof(batch), fds, &n_fds);
+	if (n <= 0)
+		return false;
+	r = buf_reader(batch, (size_t)n);
+	return ipc_packet_next(&r, 1, &key, &payload, &len) == 1 &&
+	       transfer_flow_input(f, mono_now(), &token.derp_public, payload,
+		   len) == TRANSFER_INPUT_TAKEN;
+}
+
+static void
+expect_refusal(struct gate_child *c, const char *why)
+{
+	struct key32 derp;
+	struct transfer_flow *f = make_claimant(&derp);
+	struct buf_reader body;
+
+	(void)send_transfer_claim(c, f, &derp);
+	OK(take_refusal(c, f, 5000), "%s: answered", why);
+	EQ_INT(
+	    transfer_flow_result(f), -DT_ERR_PEER_REJECTED, "%s: refused", why);
+	OK(strstr(transfer_flow_reason(f), why) != NULL, "%s: with a reason",
+	    why);
+	EQ_INT(receive(c, &body, 50), 0, "%s: the daemon hears nothing", why);
+	transfer_flow_free(f);
+}
+
+static void
+test_transfer(void)
+{
+	struct gate_child c = spawn();
+	struct key32 holder, envelope_key;
+	struct transfer_flow *f = make_claimant(&holder);
+	struct buf_reader body;
+	size_t len;
+
+	token.capabilities = TOKEN_CAP_STDIO | TOKEN_CAP_TRANSFER_V2;
+	session_keys_envelope(&envelope_key, &token.bearer, &token.session_id);
+	boot(&c, NULL);
+	len = send_transfer_claim(&c, f, &holder);
+	EQ_INT(receive(&c, &body, 5000), IPC_ACCEPT, "a claim is admitted");
+	EQ_INT(ipc_get_accept(&body, &accepted), 0, "its message is read");
+	EQ_MEM(accepted.peer_derp.b, holder.b, 32, "names the claimant");
+	EQ_MEM(accepted.envelope_key.b, envelope_key.b, 32, "and the key");
+	EQ_INT(accepted.claim_len, len, "with the claim");
+	EQ_INT(accepted.decision_len, 0, "but no decision");
+	send_peer(&c, IPC_ACCEPTED, &holder, 0);
+	(void)send_transfer_claim(&c, f, &holder);
+	OK(!take_refusal(&c, f, 100), "its own claim again is not refused");
+	EQ_INT(receive(&c, &body, 50), 0, "nor admitted");
+	expect_refusal(&c, TRANSFER_CLAIM_TAKEN);
+	transfer_flow_free(f);
+	send_peer(&c, IPC_RELEASE, &holder, 0);
+	(void)receive(&c, &body, 100);
+	f = make_claimant(&holder);
+	(void)send_transfer_claim(&c, f, &holder);
+	EQ_INT(receive(&c, &body, 5000), IPC_ACCEPT, "admitted after release");
+	transfer_flow_free(f);
+	test_flood(&c);
+	fd_close(&c.control);
+	EQ_INT(exit_status(&c, 1000), EXIT_WORKER_OK, "ends with the daemon");
+	fd_close(&c.packets);
+
+	c = spawn();
+	boot(&c, &holder);
+	expect_refusal(&c, TRANSFER_CLAIM_TAKEN);
+	fd_close(&c.control);
+	EQ_INT(exit_status(&c, 1000), EXIT_WORKER_OK, "an adopted slot");
+	fd_close(&c.packets);
+
+	token.expires_unix = mono_unix_seconds() - 1;
+	c = spawn();
+	boot(&c, NULL);
+	expect_refusal(&c, TRANSFER_CLAIM_EXPIRED);
+	fd_close(&c.control);
+	EQ_INT(exit_status(&c, 1000), EXIT_WORKER_OK, "an old token");
+	fd_close(&c.packets);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -370,5 +494,6 @@ main(int argc, char **argv)
 	    "a bad boot message ends it");
 	fd_close(&c.control);
 	fd_close(&c.packets);
+	test_transfer();
 	return tap_done();
 }
