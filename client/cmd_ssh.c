@@ -38,7 +38,6 @@ struct accept_cmd {
 	struct job *job;
 	struct ssh_talk *talk;
 	struct loop_timer *timer;
-	bool has_greeting;
 };
 
 static int
@@ -238,11 +237,10 @@ cmd_ssh_invite(const struct cli_call *call)
 	return code;
 }
 
-static void
-check_confirmed(struct accept_cmd *c)
+static bool
+is_sent(const struct accept_cmd *c)
 {
-	if (c->has_greeting && ssh_talk_has_sent(c->talk))
-		loop_timer_in(c->timer, CONFIRM_US);
+	return ssh_talk_has_header(c->talk) && ssh_talk_has_sent(c->talk);
 }
 
 static void
@@ -250,15 +248,21 @@ on_greeting_end(void *arg, int r, const char *why)
 {
 	struct accept_cmd *c = arg;
 
-	if (r == 0) {
-		c->has_greeting = true;
-		check_confirmed(c);
-		return;
-	}
-	if (why != NULL) {
+	if (r < 0 && why != NULL) {
 		cli_out_error("%s", why);
 		job_fail(c->job, CLI_EXIT_REMOTE_IO);
-	}
+	} else if (is_sent(c))
+		loop_timer_in(c->timer, CONFIRM_US);
+}
+
+/* An inviter of v0.18.2 closes the connection when it has the key, without
+ * ending its direction of the stream first. */
+static int
+judge_accept_end(void *arg, int code)
+{
+	const struct accept_cmd *c = arg;
+
+	return code == CLI_EXIT_TUNNEL_LOST && is_sent(c) ? CLI_EXIT_OK : code;
 }
 
 static void
@@ -321,6 +325,7 @@ send_key(const struct cli_call *call, const struct cli_token *token,
 		.kind = JOB_ACCEPT,
 		.socket = cli_args_text(call->args, "socket"),
 		.bad_token_code = CLI_EXIT_FAILED,
+		.judge_end = judge_accept_end,
 		.arg = &c };
 	char text[SSH_KEY_MAX_LINE + 1];
 	struct ssh_talk_params p = { .own = TRANSFER_KIND_SSH_ACCEPT,

@@ -210,6 +210,8 @@ on_ended(struct job *j, const json_t *params)
 		return;
 	}
 	j->code = cli_exit_code(name);
+	if (j->p.judge_end != NULL)
+		j->code = j->p.judge_end(j->p.arg, j->code);
 	before_text(j, true, j->code);
 	if (j->code != CLI_EXIT_OK)
 		cli_out_error("%s", reason != NULL && *reason != '\0' ? reason

@@ -200,6 +200,12 @@ ssh_talk_has_sent(const struct ssh_talk *t)
 	return t->out_off == t->out_len;
 }
 
+bool
+ssh_talk_has_header(const struct ssh_talk *t)
+{
+	return t->has_header;
+}
+
 const char *
 ssh_talk_peek_text(const struct ssh_talk *t, size_t *ret_len)
 {

@@ -35,6 +35,8 @@ void ssh_talk_free(struct ssh_talk *t);
 
 /** ssh_talk_has_sent(): all of ours went into the socket. */
 bool ssh_talk_has_sent(const struct ssh_talk *t);
+/** ssh_talk_has_header(): the peer is what it should be. */
+bool ssh_talk_has_header(const struct ssh_talk *t);
 /** ssh_talk_peek_text(): what came behind the header, terminated. */
 const char *ssh_talk_peek_text(const struct ssh_talk *t, size_t *ret_len);
 
