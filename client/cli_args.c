@@ -292,8 +292,9 @@ cli_args_parse(struct cli_args *ret_args, const struct cli_command *cmd,
 		return r;
 	/* Words behind "--" have no use, and an empty required one has none. */
 	if (i + 1 < argc ||
-	    (a->n_positionals > 0 && *a->positionals[0] == '\0'))
-		return CLI_USAGE;
+	    (a->n_positionals > 0 && !cmd->positionals[0].optional &&
+		*a->positionals[0] == '\0'))
+		return refuse(ret_error, "%s", "");
 	return CLI_OK;
 }
 

@@ -167,7 +167,7 @@ transfer_error(const json_t *error)
 		-DT_ERR_TRAILING, -DT_ERR_UNSUPPORTED, -DT_ERR_AUTH, -ECANCELED,
 		-EACCES, -EBADF, -EDQUOT, -EEXIST, -EFBIG, -EINVAL, -EISDIR,
 		-ELOOP, -EMFILE, -ENAMETOOLONG, -ENOENT, -ENOMEM, -ENOSPC,
-		-ENOTDIR, -ENXIO, -EPERM, -EPIPE, -EROFS };
+		-ENOTDIR, -ENXIO, -EPERM, -EPIPE, -EROFS, -ESPIPE };
 
 	return error_number(
 	    error, known, sizeof(known) / sizeof(known[0]), -EIO);
