@@ -205,15 +205,14 @@ close_way(struct net_way *way)
 }
 
 /* The loop exists only once the world does: the first boot opens the proxy. */
-static void
-first_boot(struct end *e)
+void
+net_boot(struct end *e)
 {
 	struct net *n = current;
 
 	n->w = e->w;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2 && n->to[i].io == NULL; i++)
 		open_way(n, i);
-	e->w->on_boot = on_boot;
 	on_boot(e);
 }
 
@@ -229,7 +228,18 @@ net_init(struct net *n, struct world *w, enum ipc_kind kind, bool proxied,
 	n->random = 7;
 	current = n;
 	world_init_net(
-	    w, kind, first_boot, force_relay != NULL ? force_relay : no);
+	    w, kind, net_boot, force_relay != NULL ? force_relay : no);
+}
+
+void
+net_init_transfer(struct net *n, struct world *w, bool proxied)
+{
+	memset(n, 0, sizeof(*n));
+	n->w = w;
+	n->proxied = proxied;
+	n->random = 7;
+	current = n;
+	world_init_transfer(w);
 }
 
 void

@@ -42,6 +42,11 @@ bool net_enter(void);
 /** net_init(): a world whose workers get sockets; @n stays with it. */
 void net_init(struct net *n, struct world *w, enum ipc_kind kind, bool proxied,
     const bool force_relay[2]);
+/** net_init_transfer(): a world of transfers; @w has its callbacks, of which
+ * on_boot calls net_boot(). */
+void net_init_transfer(struct net *n, struct world *w, bool proxied);
+/** net_boot(): what a worker is told of the network. */
+void net_boot(struct end *e);
 /** net_fini(): after world_fini(). */
 void net_fini(struct net *n);
 

@@ -19,6 +19,7 @@
 #include "lib/fd.h"
 #include "proto/transfer/transfer_header.h"
 #include "proto/transfer/transfer_policy.h"
+#include "test/system/session_net.h"
 #include "test/system/session_world.h"
 #include "test/tap.h"
 
@@ -43,9 +44,12 @@ struct job {
 	int save_result;    /* of SAVED */
 	int64_t stop_after; /* the source stays silent from there on */
 	int rate;           /* sink: bytes per ms it takes; 0: all */
+	bool by_udp;        /* sockets, by way of the proxy of net */
 };
 
 static struct world w;
+static struct net net;
+static bool has_net;
 static const struct job *job;
 static uint8_t *content; /* of the source */
 
@@ -285,6 +289,8 @@ send_sink(struct end *e, enum ipc_type type, uint32_t seq)
 static void
 on_boot(struct end *e)
 {
+	if (job->by_udp)
+		net_boot(e);
 	if (is_sender(e))
 		send_source(e);
 	else if (job->kind == TRANSFER_KIND_UNKNOWN)
@@ -353,7 +359,10 @@ begin(const struct job *j)
 	w.on_boot = on_boot;
 	w.on_message = on_message;
 	w.force_relay[0] = !j->no_relay_only;
-	world_init_transfer(&w);
+	if (j->by_udp)
+		net_init_transfer(&net, &w, true);
+	else
+		world_init_transfer(&w);
 }
 
 static void
@@ -365,6 +374,8 @@ finish(void)
 	fd_close(&source.fd);
 	fd_close(&sink.fd);
 	world_fini(&w);
+	if (job->by_udp)
+		net_fini(&net);
 	free(content);
 }
 
@@ -741,6 +752,41 @@ case_loss(void)
 	}
 }
 
+static bool
+much_moved(struct world *unused)
+{
+	(void)unused;
+	return sink.got > 4 * MIB && net_both_direct(&w);
+}
+
+/* A direct path that dies in the middle: the relay goes on. */
+static void
+case_switch(void)
+{
+	if (!has_net)
+		printf("# no network namespace: left out\n");
+	for (int offer = 0; offer < 2 && has_net; offer++) {
+		struct job j = { .name = "path dies",
+			.offer = offer,
+			.size = 32 * MIB,
+			.kind = offer != 0 ? TRANSFER_KIND_DIRECTORY
+					   : TRANSFER_KIND_UNKNOWN,
+			.rate = 4000,
+			.no_relay_only = true,
+			.by_udp = true };
+
+		begin(&j);
+		OK(world_run(&w, much_moved, PATIENCE_MS), "direct");
+		net.hole = true;
+		OK(world_run(&w, net_both_relayed, 5000), "path dies: relay");
+		OK(world_run(&w, is_done, PATIENCE_MS), "path dies: ends");
+		OK(is_whole() && w.claimer.reason.code == 0 &&
+			w.listener.reason.code == 0,
+		    "path dies: every byte");
+		finish();
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -753,6 +799,7 @@ static const struct {
 	{ "killed", case_killed },
 	{ "slow", case_slow },
 	{ "loss", case_loss },
+	{ "switch", case_switch },
 };
 
 int
@@ -763,6 +810,7 @@ main(int argc, char **argv)
 	if (argc < 2)
 		return 99;
 	world_worker_path = argv[1];
+	has_net = net_enter();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		if (argc < 3 || strcmp(argv[2], cases[i].name) == 0)
 			cases[i].run();
