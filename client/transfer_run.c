@@ -70,6 +70,10 @@ on_progress(void *arg, struct job *j, const json_t *params)
 		    number(params, "peer_elapsed_ms"), now);
 	else
 		progress_bar_set(&t->bar, t->moved, now);
+	if (json_is_true(json_object_get(params, "final"))) {
+		progress_bar_end(&t->bar, true, now);
+		t->has_bar = false;
+	}
 	arm(t);
 }
 

@@ -3,11 +3,12 @@
  * Theory of operation
  *
  * The worker moves bytes between the peer and a descriptor of the caller's.  A
- * sender has its source, and a receiver of bare bytes its sink, from birth; a
- * copy stays here.  Other receivers learn from the peer what comes: OPEN is
- * passed on as a `transfer.open` request to the caller, whose answer carries
- * the descriptor.  When all is written, SAVE becomes `transfer.save`, and only
- * the caller's answer lets the worker tell the peer of success.
+ * sender has its source, and a receiver of bare bytes its sink, from birth; no
+ * copy stays here, or a pipe would not end.  Other receivers learn from the
+ * peer what comes: OPEN is passed on as a `transfer.open` request to the
+ * caller, whose answer carries the descriptor.  When all is written, SAVE
+ * becomes `transfer.save`, and only the caller's answer lets the worker tell
+ * the peer of success.
  *
  * Both questions have no limit of their own: they end with the caller's
  * connection, which ends the session.  Each is asked once.
@@ -15,7 +16,6 @@
 #include "daemon/session_transfer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -76,7 +76,7 @@ send_source(struct session *s, const struct transfer *t, int fd)
 void
 session_transfer_born(struct session *s)
 {
-	const struct transfer *t = session_transfer_of(s);
+	struct transfer *t = session_transfer_of(s);
 	struct ipc_sink sink = { 0 };
 	int fd;
 
@@ -84,13 +84,8 @@ session_transfer_born(struct session *s)
 	    SESSION_PROGRESS_BURST, loop_now(s->daemon->loop));
 	if (t == NULL || t->fd < 0)
 		return;
-	fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0) {
-		log_err_r(-errno, "session",
-		    "cannot hand over a descriptor session=%u", s->id);
-		session_stop(s, -errno, "out of descriptors");
-		return;
-	}
+	fd = t->fd;
+	t->fd = -1; /* transferred */
 	if (transfer_is_sender(t)) {
 		send_source(s, t, fd);
 		return;

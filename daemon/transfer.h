@@ -16,7 +16,9 @@
 /* Owner: endpoint or session.  `boot` holds names of the user's files. */
 struct transfer {
 	struct ipc_boot_transfer boot;
-	int fd; /* the source, or the sink of bytes without header; or -1 */
+	/* The source, or the sink of bytes without header; -1: none, or the
+	 * worker has it. */
+	int fd;
 	bool positioned;
 	int64_t offset;
 };
