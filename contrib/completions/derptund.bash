@@ -8,10 +8,17 @@ _derptund_words() {
 	local source="--token --token-file --token-stdin"
 
 	case $1:$2 in
+	derphole:listen) echo "${net} --print-token-only ${common}" ;;
+	derphole:pipe) echo "${net} --parallel ${common}" ;;
+	derphole:send | derphole:tx) echo "${net} --hide-progress --show-progress --qr --to ${common}" ;;
+	derphole:receive | derphole:rx | derphole:recv) echo "${net} --hide-progress --show-progress --output ${common}" ;;
+	derphole:ssh) echo "invite accept" ;;
+	derphole:invite) echo "${net} --user ${common}" ;;
+	derphole:accept) echo "${net} --key-file --yes ${common}" ;;
 	derphole:share) echo "${net} --print-token-only ${common}" ;;
 	derphole:open) echo "${net} --parallel ${common}" ;;
 	derphole:netcheck | derptun:netcheck) echo "--timeout --stun ${common}" ;;
-	derphole:) echo "netcheck open share version help ${common}" ;;
+	derphole:) echo "listen netcheck open pipe receive send share ssh version help ${common}" ;;
 	derptun:token) echo "server client" ;;
 	derptun:server) echo "--days --expires ${common}" ;;
 	derptun:client) echo "${source} --days --expires ${common}" ;;
@@ -33,8 +40,12 @@ _derptund() {
 
 	COMPREPLY=()
 	case ${previous} in
-	--token-file | --derp-map | --socket)
+	--token-file | --derp-map | --socket | --output | -o | --key-file | -F)
 		mapfile -t COMPREPLY < <(compgen -f -- "${current}")
+		return
+		;;
+	--user | -u)
+		mapfile -t COMPREPLY < <(compgen -u -- "${current}")
 		return
 		;;
 	--parallel | -P)
@@ -48,13 +59,21 @@ _derptund() {
 		-*) ;;
 		*)
 			command=${word}
-			# The kind of token is the command behind `token`.
-			[[ ${program}:${command} == derptun:token ]] || break
+			# What matters is the command behind a group's name.
+			case ${program}:${command} in
+			derptun:token | derphole:ssh) ;;
+			*) break ;;
+			esac
 			;;
 		esac
 	done
 	words=$(_derptund_words "${program}" "${command}")
 	mapfile -t COMPREPLY < <(compgen -W "${words}" -- "${current}")
+	# What to send may be a file.
+	if [[ ${program}:${command} == derphole:send ]]; then
+		mapfile -O "${#COMPREPLY[@]}" -t COMPREPLY \
+			< <(compgen -f -- "${current}")
+	fi
 }
 
 complete -F _derptund derphole derptun derptunctl
