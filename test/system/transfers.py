@@ -1,0 +1,739 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Transfers between our own programs: pipes, files and folders as users have
+them, and what happens when something is in the way.
+
+usage: transfers.py BUILD_FOLDER [ROW-PATTERN]
+"""
+import contextlib
+import ctypes
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import faults_lib as fl
+from faults_lib import l
+
+import xfer as x
+
+MIB = 1 << 20
+KIB = 1 << 10
+TIME = 30
+# A peer that died without a word.
+DEAD = 15
+# What Ctrl-C and errors of one side take to show at the other.
+SOON = 4
+INTERRUPTED = 128 + signal.SIGINT
+LOCAL_IO, REMOTE_IO, REJECTED = 14, 15, 10
+FAILED, USAGE = 1, 2
+# Heap and stack of one process, more than before a transfer.
+FLAT = 24 * MIB
+SMALL_FILES = 3000
+_CLONE_NEWNS = 0x00020000
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Pair:
+    """Two parties with daemons of their own, and folders."""
+
+    def __init__(self, lab, a, b):
+        self.lab = lab
+        self.daemons = (a, b)
+        self.a, self.b = (x.Party(lab, 'C', lab.our('derphole'), d.env)
+                          for d in (a, b))
+        self.source, self.target = lab.path('from'), lab.path('to')
+        for folder in (self.source, self.target):
+            folder.mkdir()
+
+    def make(self, name, size, seed=1):
+        return x.make_file(self.source / name, size, seed)
+
+    def send(self, *what, **kwargs):
+        return self.a.send(*what, **kwargs)
+
+    def receive(self, token, *options, **kwargs):
+        kwargs.setdefault('cwd', self.target)
+        return self.b.receive(token, *options, **kwargs)
+
+    def file(self, name, *options, want=(0, 0)):
+        """Send a file there; returns the two programs."""
+        sender, token = self.send(self.source / name)
+        receiver = self.receive(token, *options)
+        x.both_ended(sender, receiver, TIME, want)
+        return sender, receiver
+
+
+def row(test):
+    """Every row leaves both daemons idle."""
+    def run(lab, relay):
+        with fl.pair(lab, relay) as (a, b):
+            return test(Pair(lab, a, b))
+    return run
+
+
+def said(process):
+    return '\n'.join(process.lines['out'] + process.lines['err'])
+
+
+def check(path, digest):
+    if not path.is_file() or x.digest_of(path) != digest:
+        raise AssertionError(f'{path.name} differs or is not there')
+
+
+def check_mode(path, mode):
+    got = path.stat().st_mode & x.MODE
+    if got != mode:
+        raise AssertionError(f'{path.name}: mode {got:o}, not {mode:o}')
+
+
+@contextlib.contextmanager
+def mounted(path, *options, kind='tmpfs'):
+    subprocess.run(['mount', '-t', kind, '-o', ','.join(options), kind, path],
+                   check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(['umount', '-l', path], check=True)
+
+
+# What works ------------------------------------------------------------------
+
+def tar_pipe(p):
+    """tar c | pipe, listen | tar x."""
+    count = int(os.environ.get('TRANSFERS_SMALL_FILES', SMALL_FILES))
+    for n in range(count):
+        path = p.source / str(n % 50) / str(n)
+        if n < 50:
+            path.parent.mkdir()
+        path.write_bytes(b'%d' % n)
+    unpack = subprocess.Popen(['tar', 'x', '-C', p.target],
+                              stdin=subprocess.PIPE)
+    receiver, token = p.b.listen(unpack.stdin)
+    unpack.stdin.close()
+    with subprocess.Popen(['tar', 'c', '-C', p.source, '.'],
+                          stdout=subprocess.PIPE) as pack:
+        sender = p.a.pipe(token, pack.stdout)
+        pack.stdout.close()
+        x.both_ended(sender, receiver, 10 * TIME)
+    fl.expect(unpack.wait(TIME), 0, 'tar')
+    x.compare_trees(p.source, p.target, True)
+    return f'{count} files'
+
+
+class Memory:
+    """The most that any process of ours holds, while something runs."""
+
+    def __init__(self, p, *programs):
+        self.most = {}
+        self._over = threading.Event()
+        self._args = p.daemons, programs
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        daemons, programs = self._args
+        while not self._over.wait(0.2):
+            table = l.processes()
+            pids = {q.proc.pid for q in programs}
+            for d in daemons:
+                pids |= l.family(d.pid, table)
+            for pid in pids:
+                try:
+                    rss = fl.rss_of(pid)
+                except (OSError, ValueError):
+                    continue
+                first, most = self.most.get(pid, (rss, rss))
+                self.most[pid] = first, max(most, rss)
+
+    def end(self):
+        self._over.set()
+        self._thread.join()
+        most = max((m for _, m in self.most.values()), default=0)
+        if most > FLAT:
+            raise AssertionError(f'a process held {most / MIB:.1f} MiB')
+        return f'most memory of a process {most / MIB:.1f} MiB'
+
+
+def copy_slowly(source, sink, rate, most=None):
+    """Bytes per second, in steps of 50 ms; returns what was read."""
+    out = bytearray()
+    while data := os.read(source, rate // 20):
+        out += data
+        if sink is not None:
+            os.write(sink, data)
+        time.sleep(0.05)
+        if most is not None and len(out) >= most:
+            break
+    return bytes(out)
+
+
+def slow_reader(p):
+    """Nothing is lost and nobody gives up, longer than 10 s behind a pipe."""
+    size = 13 * MIB
+    p.make('data', size)
+    r, w = os.pipe()
+    receiver, token = p.b.listen(w)
+    os.close(w)
+    with open(p.source / 'data', 'rb') as data:
+        with subprocess.Popen(['cat'], stdin=data,
+                              stdout=subprocess.PIPE) as cat:
+            sender = p.a.pipe(token, cat.stdout)
+            cat.stdout.close()
+            memory = Memory(p, sender, receiver)
+            got = copy_slowly(r, None, 1000000)
+            x.both_ended(sender, receiver, TIME)
+    os.close(r)
+    if got != (p.source / 'data').read_bytes():
+        raise AssertionError(f'{len(got)} of {size} bytes, or others')
+    return memory.end()
+
+
+def slow_writer(p):
+    """A source that says something now and then."""
+    r, w = os.pipe()
+    with open(p.target / 'data', 'wb') as out:
+        receiver, token = p.b.listen(out)
+        sender = p.a.pipe(token, r)
+        os.close(r)
+        for n in range(12):
+            os.write(w, b'%d\n' % n)
+            time.sleep(1)
+            if n == 2 and (p.target / 'data').stat().st_size < 2:
+                raise AssertionError('the first bytes have not arrived')
+        os.close(w)
+        x.both_ended(sender, receiver, TIME)
+    fl.expect((p.target / 'data').read_text(),
+              ''.join(f'{n}\n' for n in range(12)), 'data')
+
+
+def silent_writer(p):
+    """Nothing at all for longer than any idle timeout."""
+    r, w = os.pipe()
+    with open(p.target / 'data', 'wb') as out:
+        receiver, token = p.b.listen(out)
+        sender = p.a.pipe(token, r)
+        os.close(r)
+        time.sleep(35)
+        fl.must_live(sender, receiver)
+        os.write(w, b'late')
+        os.close(w)
+        x.both_ended(sender, receiver, TIME)
+    fl.expect((p.target / 'data').read_text(), 'late', 'data')
+
+
+def appending(p):
+    """listen >> file, and the rest of a file that somebody has begun."""
+    (p.target / 'log').write_text('before ')
+    (p.source / 'data').write_text('skipped text')
+    with open(p.target / 'log', 'ab') as out:
+        receiver, token = p.b.listen(out)
+        fd = os.open(p.source / 'data', os.O_RDONLY)
+        os.lseek(fd, 8, os.SEEK_SET)
+        sender = p.a.pipe(token, fd)
+        x.both_ended(sender, receiver, TIME)
+        fl.expect(os.lseek(fd, 0, os.SEEK_CUR), 12, "the reader's offset")
+        os.close(fd)
+    fl.expect((p.target / 'log').read_text(), 'before text', 'log')
+
+
+def offsets(p):
+    """listen 1<> file: written where the offset is, and ends there."""
+    (p.target / 'data').write_text('0123456789abcdef')
+    (p.source / 'data').write_text('XYZ')
+    fd = os.open(p.target / 'data', os.O_WRONLY)
+    os.lseek(fd, 4, os.SEEK_SET)
+    receiver, token = p.b.listen(fd)
+    with open(p.source / 'data', 'rb') as data:
+        sender = p.a.pipe(token, data)
+        x.both_ended(sender, receiver, TIME)
+    fl.expect(os.lseek(fd, 0, os.SEEK_CUR), 7, "the writer's offset")
+    os.close(fd)
+    fl.expect((p.target / 'data').read_text(), '0123XYZ', 'data')
+
+
+def file_targets(p):
+    """Where a file goes."""
+    digest = p.make('f.bin', 300000)
+    p.file('f.bin')
+    check(p.target / 'f.bin', digest)
+    check_mode(p.target / 'f.bin', 0o644)
+    (p.target / 'folder').mkdir()
+    p.file('f.bin', '-o', 'folder')
+    check(p.target / 'folder' / 'f.bin', digest)
+    p.file('f.bin', '-o', 'new/parents/name')
+    check(p.target / 'new' / 'parents' / 'name', digest)
+    (p.target / 'old').write_text('old')
+    (p.target / 'old').chmod(0o600)
+    p.file('f.bin', '-o', 'old')
+    check(p.target / 'old', digest)
+    check_mode(p.target / 'old', 0o600)
+    (p.target / 'link').symlink_to('folder/linked')
+    (p.target / 'folder' / 'linked').write_text('old')
+    p.file('f.bin', '-o', 'link')
+    check(p.target / 'folder' / 'linked', digest)
+    if not (p.target / 'link').is_symlink():
+        raise AssertionError('the link was replaced')
+    x.leftovers(p.target, {'f.bin', 'folder', 'new', 'old', 'link'})
+    x.leftovers(p.target / 'folder', {'f.bin', 'linked'})
+
+
+def existing(p):
+    """A name of the peer's replaces nothing, whatever it is."""
+    p.make('f.bin', 100000)
+    target = p.target / 'f.bin'
+    target.write_text('mine')
+    sender, receiver = p.file('f.bin', want=(REMOTE_IO, LOCAL_IO))
+    fl.expect(target.read_text(), 'mine', 'the file that was there')
+    if 'exists' not in said(receiver).lower():
+        raise AssertionError(f'no reason: {said(receiver)}')
+    if 'exists' not in said(sender).lower():
+        raise AssertionError(f'no reason at the sender: {said(sender)}')
+    target.unlink()
+    target.symlink_to('../outside')
+    p.file('f.bin', want=(REMOTE_IO, LOCAL_IO))
+    if (p.target.parent / 'outside').exists():
+        raise AssertionError('written through a link')
+    target.unlink()
+    target.mkdir()
+    p.file('f.bin', want=(REMOTE_IO, LOCAL_IO))
+    x.leftovers(p.target, {'f.bin'})
+    x.leftovers(target)
+
+
+def empty(p):
+    """Nothing, in every way."""
+    digest = p.make('f', 0)
+    p.file('f')
+    check(p.target / 'f', digest)
+    (p.source / 'd').mkdir()
+    sender, token = p.send(p.source / 'd')
+    x.both_ended(sender, p.receive(token), TIME)
+    x.leftovers(p.target / 'd')
+    sender, token = p.send(stdin=subprocess.DEVNULL)
+    with open(p.target / 'text', 'wb') as out:
+        x.both_ended(sender, p.receive(token, stdout=out), TIME)
+    fl.expect((p.target / 'text').stat().st_size, 0, 'text')
+    with open(p.target / 'text', 'wb') as out:
+        receiver, token = p.b.listen(out)
+        sender = p.a.pipe(token, subprocess.DEVNULL)
+        x.both_ended(sender, receiver, TIME)
+
+
+def texts(p):
+    """Unchanged, with no newline added; longer than a file name may be."""
+    for text in ('x', 'no newline', 'a\nb\n', '\u00e9\u4e2d', 'n' * 256,
+                 'long ' * 20000, 'a/b/c' * 1000):
+        sender, token = p.send(text)
+        with open(p.target / 'text', 'wb') as out:
+            x.both_ended(sender, p.receive(token, stdout=out), TIME)
+        fl.expect((p.target / 'text').read_bytes(), text.encode(), 'text')
+    x.leftovers(p.target, {'text'})
+
+
+def folders(p):
+    """Modes and times, below an unreadable one too; kinds left out."""
+    top = p.source / 'tree'
+    x.make_tree(top, 3 * MIB)
+    (top / 'closed').mkdir()
+    (top / 'closed' / 'file').write_text('x')
+    (top / 'closed').chmod(0o555)
+    os.utime(top / 'closed', (1400000000, 1400000000))
+    sender, token = p.send(top)
+    receiver = p.receive(token)
+    x.both_ended(sender, receiver, TIME)
+    x.compare_trees(top, p.target / 'tree', True)
+    for name in ('closed', 'no files'):
+        a, b = ((base / name).stat().st_mtime for base in (
+            top, p.target / 'tree'))
+        fl.expect(int(b), int(a), f'time of {name}')
+    fl.expect_in('Receiving directory', said(receiver), 'summary')
+    fl.expect_in('files,', said(receiver), 'count')
+    sender, token = p.send(top)
+    x.both_ended(sender, p.receive(token, '-o', 'elsewhere'), TIME)
+    x.compare_trees(top, p.target / 'elsewhere', True)
+    sender, token = p.send(top)
+    x.both_ended(sender, p.receive(token), TIME, (REMOTE_IO, LOCAL_IO))
+    x.leftovers(p.target, {'tree', 'elsewhere'})
+
+
+def folder_oddities(p):
+    """What a folder may hold besides files."""
+    top = p.source / 'tree'
+    top.mkdir()
+    (top / 'file').write_text('x')
+    os.mkfifo(top / 'fifo')
+    sender, token = p.send(top)
+    x.both_ended(sender, p.receive(token), TIME)
+    fl.expect_in('fifo', said(sender), 'what was left out')
+    x.leftovers(p.target / 'tree', {'file'})
+    (top / 'link').symlink_to('file')
+    sender = p.a.start('send', top)
+    x.ended(sender, TIME, FAILED)
+    fl.expect_in('link', said(sender), 'what is refused')
+    # By its real name, whatever was typed.
+    (top / 'link').unlink()
+    shutil.rmtree(p.target / 'tree')
+    sender, token = p.send('.', cwd=top)
+    x.both_ended(sender, p.receive(token), TIME)
+    x.leftovers(p.target, {'tree'})
+
+
+def strange_names(p):
+    """No name of a file reaches the terminal as it is."""
+    name = 'a\x1b[31mb\nc\u202ed'
+    digest = p.make(name, 10)
+    sender, receiver = p.file(name)
+    for text in (said(sender), said(receiver)):
+        if '\x1b' in text or '\u202e' in text:
+            raise AssertionError(f'escapes came through: {text!r}')
+    got = os.listdir(p.target)
+    if len(got) != 1 or re.search('[\x00-\x1f\u202e]', got[0]):
+        raise AssertionError(f'arrived as {got}')
+    check(p.target / got[0], digest)
+    (p.target / got[0]).unlink()
+    name = 'n' * 255
+    digest = p.make(name, 10)
+    p.file(name)
+    check(p.target / name, digest)
+
+
+def holes(p):
+    """A file that is mostly holes."""
+    path = p.source / 'sparse'
+    with open(path, 'wb') as f:
+        f.seek(40 * MIB)
+        f.write(b'middle')
+        f.truncate(90 * MIB)
+    p.file('sparse')
+    check(p.target / 'sparse', x.digest_of(path))
+
+
+# What is in the way ----------------------------------------------------------
+
+def full_disk(p):
+    """Known before anything is sent, or found out in the middle."""
+    p.make('f', 3 * MIB)
+    with mounted(p.target, 'size=1m'):
+        _, receiver = p.file('f', want=(REMOTE_IO, LOCAL_IO))
+        fl.expect_in('space', said(receiver), 'reason')
+        x.leftovers(p.target)
+    (p.source / 'd').mkdir()
+    for n in range(30):
+        x.make_file(p.source / 'd' / str(n), 100000)
+    with mounted(p.target, 'size=1m'):
+        sender, token = p.send(p.source / 'd')
+        receiver = p.receive(token)
+        x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
+        fl.expect_in('space', said(receiver), 'reason')
+        fl.expect_in('space', said(sender), 'reason at the sender')
+        x.leftovers(p.target)
+    with mounted(p.target, 'size=1m'):
+        with open(p.target / 'out', 'wb') as out, \
+                open(p.source / 'f', 'rb') as data:
+            receiver, token = p.b.listen(out)
+            sender = p.a.pipe(token, data)
+            x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
+            fl.expect_in('space', said(sender), 'reason at the sender')
+    with open('/dev/full', 'wb') as out, open(p.source / 'f', 'rb') as data:
+        receiver, token = p.b.listen(out)
+        sender = p.a.pipe(token, data)
+        x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
+
+
+def read_only(p):
+    """A target that cannot be written to."""
+    p.make('f', 100000)
+    with mounted(p.target, 'ro'):
+        _, receiver = p.file('f', want=(REMOTE_IO, LOCAL_IO))
+        fl.expect_in('ead-only', said(receiver), 'reason')
+    (p.target / 'file').write_text('mine')
+    p.file('f', '-o', 'file/below', want=(REMOTE_IO, LOCAL_IO))
+    p.file('f', '-o', 'nothing/', want=(REMOTE_IO, LOCAL_IO))
+    x.leftovers(p.target, {'file'})
+
+
+def source_changes(p):
+    """A file that is cut, or grows, while it is sent."""
+    path = p.source / 'f'
+    p.make('f', 30 * MIB)
+    r, w = os.pipe()
+    # Held up at the receiver, so that the rest has not been read.
+    sender, token = p.send(path)
+    receiver = p.receive(token, '-o', f'/dev/fd/{w}', pass_fds=[w])
+    os.close(w)
+    os.read(r, 1000)
+    os.truncate(path, 10 * MIB)
+    copy = threading.Thread(target=drain, args=(r,))
+    copy.start()
+    x.both_ended(sender, receiver, TIME, (LOCAL_IO, REMOTE_IO))
+    copy.join()
+    os.close(r)
+
+
+def drain(fd):
+    while os.read(fd, 1 << 20):
+        pass
+
+
+def gone_source(p):
+    """What cannot be sent is refused before a token is shown."""
+    secret = p.source / 'secret'
+    secret.mkdir()
+    os.mkfifo(p.source / 'fifo')
+    for what in (p.source / 'fifo',):
+        sender = p.a.start('send', what)
+        x.ended(sender, TIME, None)
+        if sender.proc.returncode == 0 or 'receive ' in said(sender):
+            raise AssertionError(f'{what.name}: {said(sender)}')
+
+
+def broken_pipe(p):
+    """listen | head."""
+    p.make('f', 20 * MIB)
+    with subprocess.Popen(['head', '-c', '10'], stdin=subprocess.PIPE,
+                          stdout=subprocess.DEVNULL) as head:
+        receiver, token = p.b.listen(head.stdin)
+        head.stdin.close()
+        with open(p.source / 'f', 'rb') as data:
+            sender = p.a.pipe(token, data)
+            x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
+
+
+@contextlib.contextmanager
+def held(p, how, size=200 * MIB):
+    """A transfer in the middle of it: (sender, receiver)."""
+    p.make('f', size)
+    if how == 'pipe':
+        r, w = os.pipe()
+        receiver, token = p.b.listen(w)
+        os.close(w)
+        with open(p.source / 'f', 'rb') as data:
+            sender = p.a.pipe(token, data)
+            os.read(r, 1000)
+            time.sleep(0.3)
+            yield sender, receiver
+        os.close(r)
+        return
+    os.mkfifo(p.source / 'out')
+    r = os.open(p.source / 'out', os.O_RDONLY | os.O_NONBLOCK)
+    sender, token = p.send(p.source / 'f')
+    receiver = p.receive(token, '-o', p.source / 'out')
+    select.select([r], [], [], TIME)
+    time.sleep(0.3)
+    fl.must_live(sender, receiver)
+    yield sender, receiver
+    os.close(r)
+
+
+def both_within(sender, receiver, seconds, want):
+    start = time.monotonic()
+    x.both_ended(sender, receiver, seconds, want)
+    taken = time.monotonic() - start
+    if taken > seconds:
+        raise AssertionError(f'took {taken:.1f} s')
+    return f'{taken:.2f} s'
+
+
+def interrupted(how, at_sender):
+    def test(p):
+        with held(p, how) as (sender, receiver):
+            (sender if at_sender else receiver).proc.send_signal(signal.SIGINT)
+            want = (INTERRUPTED, REMOTE_IO) if at_sender \
+                else (REMOTE_IO, INTERRUPTED)
+            note = both_within(sender, receiver, SOON, want)
+            other = receiver if at_sender else sender
+            fl.expect_in('cancel', said(other), 'the reason at the other')
+        x.leftovers(p.target)
+        return note
+    return test
+
+
+def interrupted_early(p):
+    """Before anybody came, and again."""
+    p.make('f', 10)
+    for args in (('send', p.source / 'f'), ('listen',), ('receive',)):
+        q = p.a.start(*args)
+        q.wait_line(x.TOKEN if args[0] != 'send' else 'receive ', TIME)
+        fl.expect(q.stop(signal.SIGINT, 5), INTERRUPTED, f'{args[0]}')
+
+
+def killed(who, what):
+    """kill -9: the other side is told, or notices, and nothing is left."""
+    def test(lab, relay):
+        a, b = (fl.Daemon(lab, n, relay) for n in 'ab')
+        p = Pair(lab, a, b)
+        with held(p, 'file') as (sender, receiver):
+            victim = sender if who == 'sender' else receiver
+            other = receiver if who == 'sender' else sender
+            daemon = p.daemons[who != 'sender']
+            if what == 'command':
+                os.kill(victim.proc.pid, signal.SIGKILL)
+            elif what == 'daemon':
+                os.kill(daemon.pid, signal.SIGKILL)
+            else:
+                os.kill(next(iter(daemon.workers('session').values())),
+                        signal.SIGKILL)
+            start = time.monotonic()
+            status = x.ended(other, DEAD, None)
+            taken = time.monotonic() - start
+            if status == 0:
+                raise AssertionError(f'success: {said(other)}')
+            if what != 'command':
+                status2 = x.ended(victim, SOON, None)
+                if status2 in (0, -9):
+                    raise AssertionError(f'victim: {status2} {said(victim)}')
+        x.leftovers(p.target)
+        if what != 'daemon':
+            daemon.wait_idle()
+        p.daemons[who == 'sender'].wait_idle()
+        return f'status {status} after {taken:.1f} s'
+    return test
+
+
+def second_claimant(p):
+    """One token, one transfer."""
+    with held(p, 'file') as (sender, receiver):
+        token = re.search(r'receive (\S{100,})', said(sender)).group(1)
+        other = p.receive(token, '-o', 'second')
+        x.ended(other, TIME, REJECTED)
+        fl.must_live(sender, receiver)
+        receiver.proc.send_signal(signal.SIGINT)
+        x.both_ended(sender, receiver, SOON, (REMOTE_IO, INTERRUPTED))
+    x.leftovers(p.target)
+
+
+def wrong_kinds(p):
+    """A token where it does not belong, and a used one."""
+    p.make('f', 10)
+    sender, token = p.send(p.source / 'f')
+    q = p.b.pipe(token, subprocess.DEVNULL)
+    x.ended(q, TIME, None)
+    if q.proc.returncode == 0:
+        raise AssertionError('pipe to a send token')
+    listener, token2 = p.a.listen(subprocess.DEVNULL)
+    q = p.receive(token2)
+    x.ended(q, TIME, None)
+    fl.expect_in('this code expects `derphole send`', said(q), 'hint')
+    listener.stop()
+    fl.must_live(sender)
+    x.both_ended(sender, p.receive(token), TIME)
+    (p.target / 'f').unlink()
+    q = p.receive(token)
+    status = x.ended(q, 70, None)
+    if status == 0:
+        raise AssertionError('a token was used twice')
+    x.leftovers(p.target)
+
+
+def on_terminal(p, *args, **kwargs):
+    """A program with stderr on a terminal: what it drew."""
+    master, slave = pty.openpty()
+    q = subprocess.Popen([p.derphole, *map(str, args)], env=p.env,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                         stderr=slave, start_new_session=True,
+                         preexec_fn=take_terminal, **kwargs)
+    os.close(slave)
+    text = b''
+    deadline = time.monotonic() + TIME
+    while time.monotonic() < deadline:
+        try:
+            data = os.read(master, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        text += data
+    os.close(master)
+    return q.wait(TIME), text.decode()
+
+
+def take_terminal():
+    import fcntl
+    import termios
+    fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+
+
+def progress(p):
+    """Drawn on a terminal only, unless told not to; 100 % at the end."""
+    p.make('f', 30 * MIB)
+    sender, token = p.send(p.source / 'f')
+    status, text = on_terminal(p.b, 'receive', token, cwd=p.target)
+    fl.expect(status, 0, 'receive')
+    x.ended(sender, TIME)
+    fl.expect_in('100%|####################| 30.0MiB/30.0MiB [', text, 'bar')
+    if '%|' in said(sender):
+        raise AssertionError(f'a bar without a terminal: {said(sender)}')
+    (p.target / 'f').unlink()
+    sender, token = p.send(p.source / 'f')
+    status, text = on_terminal(p.b, 'receive', token, '--hide-progress',
+                               cwd=p.target)
+    fl.expect(status, 0, 'receive')
+    x.ended(sender, TIME)
+    if '%|' in text:
+        raise AssertionError(f'a hidden bar: {text}')
+    fl.expect_in('Receiving file (30.0MiB) into: "f"', text, 'summary')
+
+
+def ssh_keys(p):
+    """Invite and accept: asked, refused, twice."""
+    key = p.source / 'id_ed25519'
+    subprocess.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'me',
+                    '-f', key], check=True)
+    pub = pathlib.Path(f'{key}.pub').read_text()
+    keys = p.a.home / '.ssh' / 'authorized_keys'
+    keys.parent.mkdir()
+    keys.write_text('# no newline at the end')
+    for answer, status in ((b'n\n', FAILED), (b'', FAILED), (b'YES\n', 0),
+                           (b'y\n', 0)):
+        inviter, token = p.a.invite()
+        r, w = os.pipe()
+        os.write(w, answer)
+        os.close(w)
+        q = p.b.accept(token, '-F', f'{key}.pub', stdin=r)
+        os.close(r)
+        x.ended(q, TIME, status)
+        if status == 0:
+            x.ended(inviter, TIME)
+            fl.expect_in('authorized_keys', said(inviter), 'path')
+        else:
+            fl.expect(inviter.stop(), INTERRUPTED, 'inviter')
+    fl.expect(keys.read_text(), f'# no newline at the end\n{pub}', 'keys')
+    # Not a key.
+    (p.source / 'bad.pub').write_text(f'command="x" {pub}')
+    inviter, token = p.a.invite()
+    q = p.b.accept(token, '--yes', '-F', p.source / 'bad.pub')
+    x.ended(q, TIME, None)
+    if q.proc.returncode == 0:
+        raise AssertionError('a key with options')
+    inviter.stop()
+
+
+def main():
+    os.umask(0o022)
+    if os.geteuid() == 0 and _LIBC.unshare(_CLONE_NEWNS) == 0:
+        subprocess.run(['mount', '--make-rprivate', '/'], check=True)
+    rows = [(t.__doc__.split('\n')[0].rstrip('.:'), row(t)) for t in (
+        tar_pipe, slow_reader, slow_writer, silent_writer, appending, offsets,
+        file_targets, existing, empty, texts, folders, folder_oddities,
+        strange_names, holes, full_disk, read_only, source_changes,
+        gone_source, broken_pipe, interrupted_early, second_claimant,
+        wrong_kinds, progress, ssh_keys)]
+    rows += [(f'Ctrl-C at the {"sender" if at else "receiver"}, {how}',
+              row(interrupted(how, at)))
+             for how in ('pipe', 'file') for at in (True, False)]
+    rows += [(f'kill -9 of the {what} at the {who}', killed(who, what))
+             for what in ('command', 'daemon', 'worker')
+             for who in ('sender', 'receiver')]
+    return fl.main(rows, sys.argv)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
