@@ -125,20 +125,14 @@ judge(struct out_file *f, const struct out_file_params *p)
 	return -EEXIST;
 }
 
-/* Not waiting for a reader of a named pipe. */
+/* Not waiting for a reader of a named pipe, now or later: whoever writes has
+ * other things to do.  Nobody else has this open file. */
 static int
 open_direct(struct out_file *f)
 {
-	int flags;
-
 	f->fd = openat(f->target.dir, f->target.leaf,
 	    O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (f->fd < 0)
-		return -errno;
-	flags = fcntl(f->fd, F_GETFL);
-	if (flags < 0 || fcntl(f->fd, F_SETFL, flags & ~O_NONBLOCK) != 0)
-		return -errno;
-	return 0;
+	return f->fd >= 0 ? 0 : -errno;
 }
 
 static int

@@ -60,7 +60,7 @@ struct out_file;
 int out_file_open(
     const struct out_file_params *params, struct out_file **ret_file);
 
-/** out_file_fd(): borrowed, writable, not non-blocking. */
+/** out_file_fd(): borrowed, writable; non-blocking unless it is regular. */
 int out_file_fd(const struct out_file *f);
 /** out_file_is_regular(): may be written by offset; else in order only. */
 bool out_file_is_regular(const struct out_file *f);
