@@ -2,10 +2,11 @@
 /*
  * Theory of operation
  *
- * PREPARING (share: the relay is chosen, then the token minted; serve: only the
- * relay is looked up) -> STARTING (link and gate come up) -> WAITING <-> ACTIVE
- * (a session holds the slot).  A relay that is lost or a gate that crashes does
- * not change the state: link and gate come back by themselves.
+ * PREPARING (share, transfer: the relay is chosen, then the token minted;
+ * serve: only the relay is looked up) -> STARTING (link and gate come up) ->
+ * WAITING <-> ACTIVE (a session holds the slot).  A relay that is lost or a
+ * gate that crashes does not change the state: link and gate come back by
+ * themselves.
  *
  * A share ends with the clean end of its session, or when its token expires
  * while nobody uses it.  A transfer ends with its session, whatever became of
@@ -117,6 +118,15 @@ endpoint_free(struct endpoint *e)
 	free(e);
 }
 
+/* Nobody was given a token yet: say so instead of trying for ever. */
+static bool
+is_hopeless(const struct endpoint *e, const struct relay_link_info *info)
+{
+	return e->kind == IPC_KIND_TRANSFER && e->call.id != NULL &&
+	       info->state == RELAY_LINK_WAITING && !info->ever_connected &&
+	       (info->hopeless || info->failures >= SESSION_RELAY_ATTEMPTS);
+}
+
 static void
 on_link_state(void *arg, struct mono now)
 {
@@ -126,7 +136,12 @@ on_link_state(void *arg, struct mono now)
 	(void)now;
 	relay_link_info(e->link, &info);
 	event_endpoint(e, "relay-state", event_relay(&info));
-	endpoint_check_waiting(e);
+	if (is_hopeless(e, &info))
+		endpoint_stop(e, -DT_ERR_RELAY_UNREACHABLE,
+		    info.error[0] != '\0' ? info.error
+					  : err_str(-DT_ERR_TIMEOUT));
+	else
+		endpoint_check_waiting(e);
 }
 
 static void

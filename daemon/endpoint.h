@@ -17,6 +17,7 @@
 #include "daemon/worker.h"
 #include "lib/queue.h"
 #include "proto/token/token_derptun.h"
+#include "proto/token/token_session.h"
 
 struct daemon;
 struct relay_map_query;
@@ -57,7 +58,7 @@ struct endpoint {
 	bool raw_direct; /* boot flag of its sessions */
 	char target[ENDPOINT_MAX_TARGET];
 	struct relay_params *params;
-	struct ctl_call call; /* until the token is minted */
+	struct ctl_call call; /* until the token is told */
 	/* Identity and token; secret. */
 	uint8_t token_version; /* 5 or 6 */
 	struct id16 session_id;
@@ -66,6 +67,8 @@ struct endpoint {
 	struct key32 quic_seed, quic_public;
 	struct key32 secret; /* bearer or signing secret */
 	uint32_t capabilities;
+	/* Transfer: until we can be reached, as peers claim but once. */
+	char token[TOKEN_SESSION_MAX_TEXT];
 	bool has_route;
 	struct token_route route;
 	/* Parts. */

@@ -40,6 +40,7 @@ endpoint_check_waiting(struct endpoint *e)
 	    !relay_link_is_connected(e->link))
 		return;
 	endpoint_set_state(e, ENDPOINT_WAITING);
+	endpoint_tell_token(e);
 	event_endpoint(e, "waiting", NULL);
 	worker_pool_prepare(e->daemon->workers, true);
 }

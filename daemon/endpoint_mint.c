@@ -13,19 +13,20 @@
 #include "lib/log.h"
 #include "proto/token/token_session.h"
 
-static void
-answer_minted(struct endpoint *e, const char *token)
+void
+endpoint_tell_token(struct endpoint *e)
 {
-	json_t *result = json_pack(
-	    "{s:I,s:s}", "endpoint", (json_int_t)e->id, "token", token);
-
-	ctl_answer(e->daemon->ctl, &e->call, result);
+	if (e->call.id == NULL || e->token[0] == '\0')
+		return;
+	ctl_answer(e->daemon->ctl, &e->call,
+	    json_pack(
+		"{s:I,s:s}", "endpoint", (json_int_t)e->id, "token", e->token));
+	secret_wipe(e->token, sizeof(e->token));
 }
 
 static int
 mint(struct endpoint *e, uint16_t region)
 {
-	char text[TOKEN_SESSION_MAX_TEXT];
 	struct session_token t;
 	int r;
 
@@ -33,18 +34,18 @@ mint(struct endpoint *e, uint16_t region)
 	    e->has_route ? &e->route : NULL, e->capabilities);
 	t.derp_public = e->derp_public;
 	t.quic_public = e->quic_public;
-	r = token_session_encode(&t, text);
+	r = token_session_encode(&t, e->token);
 	if (r == 0 && e->transfer != NULL)
-		r = transfer_set_token(e->transfer, text);
+		r = transfer_set_token(e->transfer, e->token);
 	if (r == 0) {
 		e->token_version = t.version;
 		e->session_id = t.session_id;
 		e->expires_unix = t.expires_unix;
 		e->secret = t.bearer;
-		answer_minted(e, text);
+		if (e->transfer == NULL)
+			endpoint_tell_token(e);
 	}
 	token_session_wipe(&t);
-	secret_wipe(text, sizeof(text));
 	return r;
 }
 

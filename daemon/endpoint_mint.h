@@ -13,6 +13,8 @@ void endpoint_set_state(struct endpoint *e, enum endpoint_state state);
 /** endpoint_open(): identity and relay are known: link and gate.  May end @e */
 void endpoint_open(
     struct endpoint *e, const struct relay_target *targets, size_t n);
+/** endpoint_tell_token(): answer the caller, if that is still due. */
+void endpoint_tell_token(struct endpoint *e);
 /** endpoint_gate_timer(): for endpoint_new(). */
 struct loop_timer *endpoint_gate_timer(struct endpoint *e);
 
