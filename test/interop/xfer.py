@@ -18,6 +18,8 @@ PATIENCE = 30
 TOKEN = r'^([A-Za-z0-9_-]{100,})$'
 MODE = 0o7777
 _COUNTERS = '''
+table inet xfer
+delete table inet xfer
 table inet xfer {{
 	counter relay {{}}
 	counter direct {{}}

@@ -44,8 +44,9 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 class Pair:
     """Two parties with daemons of their own, and folders."""
 
-    def __init__(self, lab, a, b):
+    def __init__(self, lab, relay, a, b):
         self.lab = lab
+        x.Ways(relay.port)
         self.daemons = (a, b)
         self.a, self.b = (x.Party(lab, 'C', lab.our('derphole'), d.env)
                           for d in (a, b))
@@ -75,7 +76,7 @@ def row(test):
     """Every row leaves both daemons idle."""
     def run(lab, relay):
         with fl.pair(lab, relay) as (a, b):
-            return test(Pair(lab, a, b))
+            return test(Pair(lab, relay, a, b))
     return run
 
 
@@ -124,7 +125,7 @@ def tar_pipe(p):
         pack.stdout.close()
         x.both_ended(sender, receiver, 10 * TIME)
     fl.expect(unpack.wait(TIME), 0, 'tar')
-    x.compare_trees(p.source, p.target, True)
+    x.compare_trees(p.source, p.target, False)
     return f'{count} files'
 
 
@@ -483,16 +484,25 @@ def drain(fd):
         pass
 
 
-def gone_source(p):
-    """What cannot be sent is refused before a token is shown."""
-    secret = p.source / 'secret'
-    secret.mkdir()
+def odd_sources(p):
+    """What is no file is sent as what comes out of it, or refused."""
     os.mkfifo(p.source / 'fifo')
-    for what in (p.source / 'fifo',):
-        sender = p.a.start('send', what)
-        x.ended(sender, TIME, None)
-        if sender.proc.returncode == 0 or 'receive ' in said(sender):
-            raise AssertionError(f'{what.name}: {said(sender)}')
+
+    def write():
+        with open(p.source / 'fifo', 'wb') as f:
+            f.write(b'x' * 300000)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    sender, token = p.send(p.source / 'fifo')
+    x.both_ended(sender, p.receive(token), TIME)
+    thread.join()
+    fl.expect((p.target / 'fifo').read_bytes(), b'x' * 300000, 'fifo')
+    if os.geteuid() != 0:
+        (p.source / 'secret').write_text('x')
+        (p.source / 'secret').chmod(0)
+        sender = p.a.start('send', p.source / 'secret')
+        x.ended(sender, TIME, LOCAL_IO)
 
 
 def broken_pipe(p):
@@ -507,10 +517,17 @@ def broken_pipe(p):
             x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
 
 
+def grown(before):
+    if sum(x.Ways.read().values()) < before + 5 * MIB:
+        raise AssertionError('nothing moves')
+
+
 @contextlib.contextmanager
-def held(p, how, size=200 * MIB):
-    """A transfer in the middle of it: (sender, receiver)."""
-    p.make('f', size)
+def held(p, how, size=400 * MIB):
+    """A transfer in the middle of it: (sender, receiver).  The receiver of a
+    pipe or fifo waits for its reader."""
+    with open(p.source / 'f', 'wb') as f:
+        f.truncate(size)
     if how == 'pipe':
         r, w = os.pipe()
         receiver, token = p.b.listen(w)
@@ -521,6 +538,14 @@ def held(p, how, size=200 * MIB):
             time.sleep(0.3)
             yield sender, receiver
         os.close(r)
+        return
+    if how == 'file':
+        sender, token = p.send(p.source / 'f')
+        receiver = p.receive(token)
+        before = sum(x.Ways.read().values())
+        l.until(lambda: grown(before), TIME, 'no bytes')
+        fl.must_live(sender, receiver)
+        yield sender, receiver
         return
     os.mkfifo(p.source / 'out')
     r = os.open(p.source / 'out', os.O_RDONLY | os.O_NONBLOCK)
@@ -565,12 +590,12 @@ def interrupted_early(p):
         fl.expect(q.stop(signal.SIGINT, 5), INTERRUPTED, f'{args[0]}')
 
 
-def killed(who, what):
+def killed(who, what, how):
     """kill -9: the other side is told, or notices, and nothing is left."""
     def test(lab, relay):
         a, b = (fl.Daemon(lab, n, relay) for n in 'ab')
-        p = Pair(lab, a, b)
-        with held(p, 'file') as (sender, receiver):
+        p = Pair(lab, relay, a, b)
+        with held(p, how) as (sender, receiver):
             victim = sender if who == 'sender' else receiver
             other = receiver if who == 'sender' else sender
             daemon = p.daemons[who != 'sender']
@@ -600,7 +625,7 @@ def killed(who, what):
 
 def second_claimant(p):
     """One token, one transfer."""
-    with held(p, 'file') as (sender, receiver):
+    with held(p, 'fifo') as (sender, receiver):
         token = re.search(r'receive (\S{100,})', said(sender)).group(1)
         other = p.receive(token, '-o', 'second')
         x.ended(other, TIME, REJECTED)
@@ -724,14 +749,15 @@ def main():
         tar_pipe, slow_reader, slow_writer, silent_writer, appending, offsets,
         file_targets, existing, empty, texts, folders, folder_oddities,
         strange_names, holes, full_disk, read_only, source_changes,
-        gone_source, broken_pipe, interrupted_early, second_claimant,
+        odd_sources, broken_pipe, interrupted_early, second_claimant,
         wrong_kinds, progress, ssh_keys)]
     rows += [(f'Ctrl-C at the {"sender" if at else "receiver"}, {how}',
               row(interrupted(how, at)))
-             for how in ('pipe', 'file') for at in (True, False)]
-    rows += [(f'kill -9 of the {what} at the {who}', killed(who, what))
+             for how in ('pipe', 'file', 'fifo') for at in (True, False)]
+    rows += [(f'kill -9 of the {what} at the {who}, {how}',
+              killed(who, what, how))
              for what in ('command', 'daemon', 'worker')
-             for who in ('sender', 'receiver')]
+             for who in ('sender', 'receiver') for how in ('file', 'fifo')]
     return fl.main(rows, sys.argv)
 
 
