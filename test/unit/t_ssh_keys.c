@@ -254,7 +254,7 @@ run_full(void)
 	int fd;
 
 	if (unshare(CLONE_NEWNS) != 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount(NULL, "/", "", MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    mkdir(".ssh", 0700) != 0 ||
 	    mount("tmpfs", ".ssh", "tmpfs", 0, "size=64k,mode=700") != 0)
 		return 77;
