@@ -63,6 +63,14 @@ on_saved(void *arg, int r)
 }
 
 static void
+on_failed(void *arg, int r)
+{
+	struct receive_cmd *c = arg;
+
+	transfer_run_fail(&c->run, r, recv_sink_reason(c->sink));
+}
+
+static void
 on_save(void *arg, struct job *j, json_t *id, const json_t *params)
 {
 	struct receive_cmd *c = arg;
@@ -146,6 +154,7 @@ new_sink(struct receive_cmd *c)
 		.output = c->run.structured
 			      ? cli_args_text(c->run.call->args, "output")
 			      : "",
+		.on_failed = on_failed,
 		.on_saved = on_saved,
 		.arg = c };
 

@@ -22,8 +22,7 @@ on_failed(void *arg, int r)
 {
 	struct send_cmd *c = arg;
 
-	(void)r;
-	job_fail(c->run.job, CLI_EXIT_LOCAL_IO); /* said */
+	job_abort(c->run.job, r); /* said */
 }
 
 static int

@@ -262,6 +262,8 @@ judge_accept_end(void *arg, int code)
 {
 	const struct accept_cmd *c = arg;
 
+	if (code == CLI_EXIT_TUNNEL_LOST)
+		ssh_talk_poll(c->talk); /* its greeting may wait to be read */
 	return code == CLI_EXIT_TUNNEL_LOST && is_sent(c) ? CLI_EXIT_OK : code;
 }
 

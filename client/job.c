@@ -41,6 +41,7 @@ struct job {
 	struct dialer *dialer;
 	int64_t id; /* of the object; 0: not known yet */
 	int signals_seen;
+	int stop_error; /* why it is stopped, if not by the user */
 	int code;
 	bool was_ready;
 };
@@ -113,6 +114,10 @@ static void
 ask_stop(struct job *j)
 {
 	json_t *params = json_pack("{s:I}", id_member(j), (json_int_t)j->id);
+
+	if (j->stop_error != 0)
+		(void)json_object_set_new(
+		    params, "error", json_string(err_name(j->stop_error)));
 
 	if (rpc_client_call(j->rpc,
 		is_endpoint(j) ? "endpoint.stop" : "session.stop", params, NULL,
@@ -499,6 +504,13 @@ void
 job_finish(struct job *j)
 {
 	end(j, j->code);
+}
+
+void
+job_abort(struct job *j, int r)
+{
+	j->stop_error = r;
+	job_fail(j, cli_exit_code(err_name(r)));
 }
 
 void

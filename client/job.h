@@ -97,6 +97,8 @@ void job_refuse(struct job *j, json_t *id, int r, const char *text);
 
 /** job_finish(): end job_run() with the code of the end. */
 void job_finish(struct job *j);
+/** job_abort(): likewise; the peer of a transfer is told that @r happened. */
+void job_abort(struct job *j, int r);
 /** job_fail(): stop the session and end with @code; the reason was said. */
 void job_fail(struct job *j, int code);
 

@@ -34,6 +34,7 @@ struct recv_sink {
 	struct out_file *file;
 	struct archive_unpack *unpack;
 	struct archive_proc *proc;
+	int pipe; /* its end, so that the worker waits for what we say */
 	struct archive_totals totals;
 	enum archive_problem problem; /* the first that ended it */
 	bool has_totals;
@@ -49,8 +50,10 @@ recv_sink_new(const struct recv_sink_params *p)
 {
 	struct recv_sink *s = calloc(1, sizeof(*s));
 
-	if (s != NULL)
+	if (s != NULL) {
 		s->p = *p;
+		s->pipe = -1;
+	}
 	return s;
 }
 
@@ -65,6 +68,7 @@ recv_sink_free(struct recv_sink *s)
 	out_file_free(s->file);
 	archive_proc_free(s->proc);
 	archive_unpack_free(s->unpack);
+	fd_close(&s->pipe);
 	free(s);
 }
 
@@ -181,6 +185,13 @@ on_problem(void *arg, enum archive_problem problem, const char *path, int r)
 	    r < 0 ? cli_out_reason(r, reason) : "");
 }
 
+/* Its own words, or the system's. */
+static int
+explain(struct recv_sink *s, int r)
+{
+	return s->reason[0] == '\0' ? fail(s, r, recv_sink_peek_leaf(s)) : r;
+}
+
 static void
 on_unpacked(void *arg, int r, const struct archive_totals *totals)
 {
@@ -193,6 +204,8 @@ on_unpacked(void *arg, int r, const struct archive_totals *totals)
 	s->has_totals = totals != NULL;
 	if (s->is_saving)
 		finish_save(s);
+	else if (r < 0)
+		s->p.on_failed(s->p.arg, explain(s, r));
 }
 
 int
@@ -214,6 +227,7 @@ recv_sink_folder(struct recv_sink *s, const char *name, struct recv_fd *ret_fd)
 	r = archive_proc_unpack(&pp, s->unpack, &ret_fd->fd, &s->proc);
 	if (r == 0) {
 		s->is_beside = true;
+		s->pipe = fd_reopen(ret_fd->fd, O_RDONLY | O_NONBLOCK);
 		r = fd_set_nonblock(ret_fd->fd);
 	}
 	if (r < 0) {
@@ -246,9 +260,7 @@ commit(struct recv_sink *s)
 	if (s->unpack != NULL) {
 		if (r == 0)
 			r = archive_unpack_commit(s->unpack);
-		return r < 0 && s->reason[0] == '\0'
-			   ? fail(s, r, recv_sink_peek_leaf(s))
-			   : r;
+		return r < 0 ? explain(s, r) : 0;
 	}
 	if (s->file != NULL) {
 		r = out_file_commit(s->file, s->count);

@@ -26,6 +26,9 @@ struct recv_fd {
 struct recv_sink_params {
 	struct loop *loop;
 	const char *output; /* of -o, or "" */
+	/* What runs beside failed before there was anything to save; see
+	 * recv_sink_reason(). */
+	void (*on_failed)(void *arg, int r);
 	/* The outcome of recv_sink_save(), perhaps before it returned. */
 	void (*on_saved)(void *arg, int r);
 	void *arg;

@@ -111,7 +111,8 @@ take(struct ssh_talk *t, const uint8_t *p, size_t n, const char **ret_why)
 	return 0;
 }
 
-static void
+/* False when nothing is left for now. */
+static bool
 read_some(struct ssh_talk *t)
 {
 	const char *why = NULL;
@@ -120,14 +121,15 @@ read_some(struct ssh_talk *t)
 	int r;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (n <= 0) {
 		end(t, t->has_header ? 0 : -DT_ERR_TRUNCATED, NULL);
-		return;
+		return false;
 	}
 	r = take(t, buf, (size_t)n, &why);
 	if (r < 0)
 		end(t, r, why);
+	return r == 0;
 }
 
 static void
@@ -141,7 +143,7 @@ on_io(void *arg, unsigned events, struct mono now)
 		watch(t);
 	}
 	if ((events & LOOP_READ) != 0 && !t->is_over)
-		read_some(t); /* may free */
+		(void)read_some(t); /* may free */
 }
 
 static int
@@ -192,6 +194,13 @@ ssh_talk_free(struct ssh_talk *t)
 	fd_close(&t->p.fd);
 	transfer_header_rx_fini(&t->rx);
 	free(t);
+}
+
+void
+ssh_talk_poll(struct ssh_talk *t)
+{
+	while (!t->is_over && read_some(t))
+		continue;
 }
 
 bool

@@ -33,6 +33,8 @@ struct ssh_talk_params {
 struct ssh_talk *ssh_talk_new(const struct ssh_talk_params *p);
 void ssh_talk_free(struct ssh_talk *t);
 
+/** ssh_talk_poll(): take what is there already; on_end() may be called. */
+void ssh_talk_poll(struct ssh_talk *t);
 /** ssh_talk_has_sent(): all of ours went into the socket. */
 bool ssh_talk_has_sent(const struct ssh_talk *t);
 /** ssh_talk_has_header(): the peer is what it should be. */

@@ -93,6 +93,14 @@ on_text(void *arg, struct job *j, bool ended, int code)
 	arm(t);
 }
 
+void
+transfer_run_fail(struct transfer_run *t, int r, const char *text)
+{
+	on_text(t, t->job, true, CLI_EXIT_FAILED);
+	cli_out_error("%s", text);
+	job_abort(t->job, r);
+}
+
 static void
 on_result(void *arg, struct job *j, const json_t *result)
 {

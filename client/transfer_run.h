@@ -58,6 +58,8 @@ int transfer_run_init(struct transfer_run *t);
 int transfer_run_go(struct transfer_run *t);
 void transfer_run_fini(struct transfer_run *t);
 
+/** transfer_run_fail(): it cannot go on: say why, here and to the peer. */
+void transfer_run_fail(struct transfer_run *t, int r, const char *text);
 /** transfer_run_show(): progress is worth a bar from now on, if the options
  * want one.  @total: payload bytes. */
 void transfer_run_show(struct transfer_run *t, int64_t total);

@@ -75,6 +75,10 @@ void ctl_event(struct ctl *c, uint32_t owner, uint32_t session, json_t *params);
 int ctl_dial(struct ctl *c, uint32_t owner, uint32_t endpoint, uint32_t session,
     uint32_t connection);
 
+/** ctl_ask_error(): the number of the name of what keeps a caller from having
+ * or sending something; -EIO for others, 0 for NULL. */
+int ctl_ask_error(const char *name);
+
 /**
  * ctl_ask_transfer(): ask @owner where to put what comes (CTL_ASK_OPEN), or to
  * save it (CTL_ASK_SAVE).  session_transfer_answered() is called with the

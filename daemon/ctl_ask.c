@@ -135,13 +135,17 @@ ctl_ask_transfer(struct ctl *c, uint32_t owner, uint32_t session,
 	    kind == CTL_ASK_OPEN ? "transfer.open" : "transfer.save", params);
 }
 
-/* The number of the name in an error response, or @other. */
-static int
-error_number(const json_t *error, const int *known, size_t n, int other)
+static const char *
+name_of(const json_t *error)
 {
-	const char *name = json_string_value(
+	return json_string_value(
 	    json_object_get(json_object_get(error, "data"), "name"));
+}
 
+/* The number of a name, or @other. */
+static int
+number_of(const char *name, const int *known, size_t n, int other)
+{
 	for (size_t i = 0; name != NULL && i < n; i++)
 		if (strcmp(name, err_name(known[i])) == 0)
 			return known[i];
@@ -155,13 +159,12 @@ dial_error(const json_t *error)
 		-DT_ERR_LIMIT, -ECONNREFUSED, -ENETUNREACH, -EHOSTUNREACH,
 		-ETIMEDOUT };
 
-	return error_number(error, known, sizeof(known) / sizeof(known[0]),
-	    -DT_ERR_BACKEND_REFUSED);
+	return number_of(name_of(error), known,
+	    sizeof(known) / sizeof(known[0]), -DT_ERR_BACKEND_REFUSED);
 }
 
-/* What keeps a caller from having what comes. */
-static int
-transfer_error(const json_t *error)
+int
+ctl_ask_error(const char *name)
 {
 	static const int known[] = { -DT_ERR_PEER_PROTOCOL, -DT_ERR_TRUNCATED,
 		-DT_ERR_TRAILING, -DT_ERR_UNSUPPORTED, -DT_ERR_AUTH, -ECANCELED,
@@ -169,8 +172,9 @@ transfer_error(const json_t *error)
 		-ELOOP, -EMFILE, -ENAMETOOLONG, -ENOENT, -ENOMEM, -ENOSPC,
 		-ENOTDIR, -ENXIO, -EPERM, -EPIPE, -EROFS, -ESPIPE };
 
-	return error_number(
-	    error, known, sizeof(known) / sizeof(known[0]), -EIO);
+	if (name == NULL)
+		return 0;
+	return number_of(name, known, sizeof(known) / sizeof(known[0]), -EIO);
 }
 
 /* A backend must be a stream socket; it becomes the worker's alone. */
@@ -202,7 +206,9 @@ transfer_outcome(const struct rpc_message *m)
 	const char *text;
 
 	if (m->error != NULL) {
-		a.r = transfer_error(m->error);
+		a.r = ctl_ask_error(name_of(m->error));
+		if (a.r == 0)
+			a.r = -EIO;
 		text = json_string_value(json_object_get(m->error, "message"));
 		a.reason = text != NULL ? text : err_str(a.r);
 		return a;

@@ -173,13 +173,20 @@ do_session_subscribe(struct ctl_request *q)
 	q->result = json_pack("{s:b}", "subscribed", 1);
 }
 
+/* Why the caller stops something; 0: it does not want it any more. */
+static int
+stop_code(const struct ctl_request *q)
+{
+	return ctl_ask_error(text_param(q, "error"));
+}
+
 static void
 do_session_stop(struct ctl_request *q)
 {
 	struct session *s = session_param(q);
 
 	if (s != NULL && owns(q, s->uid))
-		session_stop(s, 0, "stopped");
+		session_stop(s, stop_code(q), "stopped");
 }
 
 static void
@@ -190,7 +197,7 @@ do_endpoint_stop(struct ctl_request *q)
 	if (e == NULL)
 		fail(q, RPC_NOT_FOUND, 0, "no such endpoint");
 	else if (owns(q, e->uid))
-		endpoint_stop(e, 0, "stopped");
+		endpoint_stop(e, stop_code(q), "stopped");
 }
 
 /* What all endpoints have in common; false when refused.  @target: for
