@@ -84,8 +84,8 @@ static void
 finish(void)
 {
 	OK(!w.claimer.ended && !w.listener.ended, "neither session ended");
+	net_fini(&n); /* its descriptors are in the world's loop */
 	world_fini(&w);
-	net_fini(&n);
 }
 
 static void
@@ -435,8 +435,8 @@ case_raw(enum ipc_kind kind)
 	OK(w.claimer.explanation.payload == 1452, "payload 1452");
 	world_stop(&w.claimer);
 	OK(world_run(&w, world_is_ended, 2000), "STOP ends both");
+	net_fini(&n); /* its descriptors are in the world's loop */
 	world_fini(&w);
-	net_fini(&n);
 }
 
 /* One cannot, and one does not speak at all. */
