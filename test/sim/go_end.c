@@ -15,7 +15,7 @@
 #define STALE_US (10 * MONO_SEC)
 #define SUPPRESS_US (5 * MONO_SEC)
 #define GATHER_MIN_MS 100
-#define GATHER_MORE_MS 400
+#define GATHER_MORE_MS 600
 
 struct go_addr {
 	struct addr addr;
@@ -68,7 +68,7 @@ ask_stun(struct end *e)
 	secret_random(e->go->tx.b, sizeof(e->go->tx.b));
 	stun_write_request(p, &e->go->tx);
 	if (e->n_stun > 0)
-		net_send(e->net, e->host, e->port, &e->stun[0], p, sizeof(p));
+		end_send(e, &e->stun[0], p, sizeof(p));
 }
 
 static void
@@ -92,8 +92,6 @@ fall_back(struct end *e)
 	g->force = true;
 	for (size_t i = 0; i < g->n; i++)
 		g->ep[i].pending = false;
-	e->relay_at = net_now(e->net);
-	e->switches++;
 }
 
 static bool
@@ -165,22 +163,28 @@ carry_out(struct end *e)
 		a->nonce = packet.nonce;
 		a->sent = net_now(e->net);
 		(void)disco_build(p, sizeof(p), &e->key, &packet);
-		net_send(e->net, e->host, e->port, &a->addr, p, sizeof(p));
+		end_send(e, &a->addr, p, sizeof(p));
 	}
+}
+
+/* The whole list is gathered before a claim is made or accepted. */
+static void
+go_prepare(struct end *e)
+{
+	e->go = calloc(1, sizeof(*e->go));
+	if (e->go == NULL)
+		abort();
+	ask_stun(e);
 }
 
 static void
 go_start(struct end *e)
 {
-	struct go_end *g = calloc(1, sizeof(*g));
+	struct go_end *g = e->go;
 
-	if (g == NULL)
-		abort();
-	e->go = g;
 	g->tick = net_now(e->net);
 	g->last_refresh = MONO_NEVER;
 	g->last_call = MONO_NEVER;
-	ask_stun(e);
 }
 
 static void
@@ -194,6 +198,7 @@ go_on_peer(struct end *e, const struct candidate_list *peer)
 {
 	struct go_end *g = e->go;
 	struct go_addr ep[CANDIDATE_MAX_LIST];
+	struct go_addr *best;
 	size_t n = 0;
 
 	for (size_t i = 0; i < peer->n; i++) {
@@ -202,6 +207,11 @@ go_on_peer(struct end *e, const struct candidate_list *peer)
 		ep[n++] =
 		    old != NULL ? *old : (struct go_addr){ .addr = peer->a[i] };
 	}
+	/* The selected one survives. */
+	best = g->direct ? find(g, &g->best) : NULL;
+	if (best != NULL && !candidate_contains(peer, &g->best) &&
+	    n < CANDIDATE_MAX_LIST)
+		ep[n++] = *best;
 	memcpy(g->ep, ep, n * sizeof(ep[0]));
 	g->n = n;
 	g->requested = true;
@@ -248,7 +258,6 @@ on_ack(struct end *e, const struct addr *from, const struct disco_nonce *nonce)
 	g->best = *from;
 	g->best_rtt_us = a->rtt_us;
 	a->suppressed = now;
-	e->switches++;
 }
 
 static void
@@ -276,14 +285,14 @@ go_on_packet(
 			return;
 		packet.kind = DISCO_ACK;
 		(void)disco_build(ack, sizeof(ack), &e->key, &packet);
-		net_send(e->net, e->host, e->port, from, ack, sizeof(ack));
+		end_send(e, from, ack, sizeof(ack));
 		return;
 	}
 	if (g->direct && find(g, from) == NULL && !addr_equal(&g->best, from))
 		return;
 	if (g->direct && addr_equal(&g->best, from))
 		g->last_direct = net_now(e->net);
-	end_input(e, p, len, true);
+	(void)stream_input(e, p, len);
 }
 
 static bool
@@ -295,7 +304,7 @@ go_send(struct end *e, const uint8_t *p, size_t len)
 		fall_back(e);
 	if (!g->direct)
 		return false;
-	net_send(e->net, e->host, e->port, &g->best, p, len);
+	end_send(e, &g->best, p, len);
 	g->last_direct = net_now(e->net);
 	return true;
 }
@@ -325,7 +334,16 @@ go_selected(const struct end *e)
 	return e->go != NULL && e->go->direct ? &e->go->best : NULL;
 }
 
+static void
+go_on_network(struct end *e)
+{
+	(void)e; /* it does not watch interfaces */
+}
+
 const struct end_ops end_go = {
+	.prepare = go_prepare,
+	.own = own,
+	.on_network = go_on_network,
 	.start = go_start,
 	.stop = go_stop,
 	.on_peer = go_on_peer,

@@ -181,6 +181,15 @@ same_ip(const struct addr *a, const struct addr *b)
 	       memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
 }
 
+/* Is @to behind, or is it, @t as seen from the outside? */
+static bool
+leads_to(const struct net_nat *t, const struct addr *to)
+{
+	if (!t->firewall)
+		return same_ip(&t->ip, to);
+	return to->family == AF_INET6 && memcmp(t->ip.ip, to->ip, 8) == 0;
+}
+
 static bool
 is_alive(
     const struct net *n, const struct net_nat *t, struct net_mapping_entry *e)
@@ -317,6 +326,8 @@ enter(struct net *n, struct net_nat *t, const struct addr *from,
 {
 	struct net_mapping_entry *e = by_port(n, t, to->port);
 
+	if (t->firewall && e != NULL && !same_ip(&e->inside, to))
+		return;
 	if (e != NULL && !t->blocks_udp && may_enter(n, t, e, from))
 		route(n, t->inside, *from, e->inside, p, len);
 }
@@ -326,7 +337,7 @@ leave(struct net *n, struct net_nat *t, const struct addr *from,
     const struct addr *to, const uint8_t *p, size_t len)
 {
 	struct net_mapping_entry *e;
-	struct addr outside = t->ip;
+	struct addr outside = t->firewall ? *from : t->ip;
 
 	if (t->blocks_udp || (same_ip(&t->ip, to) && !t->hairpin))
 		return;
@@ -349,12 +360,13 @@ route(struct net *n, int realm, struct addr from, struct addr to,
 			return;
 		}
 	for (size_t i = 0; i < n->n_nats; i++)
-		if (n->nat[i].outside == realm && same_ip(&n->nat[i].ip, &to)) {
+		if (n->nat[i].outside == realm && leads_to(&n->nat[i], &to)) {
 			enter(n, &n->nat[i], &from, &to, p, len);
 			return;
 		}
 	for (size_t i = 0; i < n->n_nats; i++)
-		if (n->nat[i].inside == realm)
+		if (n->nat[i].inside == realm &&
+		    n->nat[i].ip.family == to.family)
 			leave(n, &n->nat[i], &from, &to, p, len);
 }
 
@@ -445,6 +457,17 @@ net_add_nat(struct net *n, const char *ip, int outside)
 		.outside = outside,
 		.inside = (int)n->n_nats,
 		.timeout_us = NAT_TIMEOUT_US };
+	return t;
+}
+
+struct net_nat *
+net_add_firewall(struct net *n, const char *ip, int inside)
+{
+	struct net_nat *t = net_add_nat(n, ip, 0);
+
+	t->firewall = true;
+	t->filter = NET_APDF;
+	t->inside = inside;
 	return t;
 }
 

@@ -17,7 +17,7 @@
 #include "lib/mono.h"
 
 #define NET_MAX_HOSTS 16
-#define NET_MAX_NATS 8
+#define NET_MAX_NATS 12
 #define NET_MAX_MAPPINGS 96 /* of a NAT; the oldest goes */
 #define NET_MAX_PEERS 16    /* remotes a mapping remembers */
 #define NET_MAX_PACKET 17000
@@ -70,6 +70,7 @@ struct net_nat {
 	bool random_ports;
 	bool hairpin;
 	bool blocks_udp;
+	bool firewall; /* translates nothing; ip tells the /64 */
 	int64_t timeout_us;
 	struct net_mapping_entry entry[NET_MAX_MAPPINGS];
 };
@@ -86,6 +87,9 @@ uint32_t net_random(struct net *n, uint32_t below);
 struct net_host *net_add_host(struct net *n, const char *ip, int realm);
 /** net_add_nat(): a NAT at @ip of realm @outside; its inside is a new realm. */
 struct net_nat *net_add_nat(struct net *n, const char *ip, int outside);
+/** net_add_firewall(): IPv6 of the home that is @inside, whose /64 @ip tells.
+ */
+struct net_nat *net_add_firewall(struct net *n, const char *ip, int inside);
 /** net_forget(): the NAT loses its mappings, as after a restart. */
 void net_forget(struct net_nat *nat);
 

@@ -2,7 +2,7 @@
 /*
  * Every pair of networks, many seeds: what can be direct is, and soon; what
  * cannot runs on the relay; messages flow all the time.  The claim is accepted
- * at the start; nothing was gathered before.
+ * at the start; nothing was gathered before by an end of ours.
  *
  * usage: t_sim_nat [SEEDS]
  */
@@ -12,12 +12,18 @@
 #include "test/tap.h"
 
 #ifdef VALGRIND
-#define SEEDS 2
+#define SEEDS 1
 #else
-#define SEEDS 40
+#define SEEDS 16
 #endif
 #define MAX_SEEDS 10000
-#define RUN_US (8 * MONO_SEC)
+#define LIMIT_US (1 * MONO_SEC) /* from the claim to direct, of 99 of 100 */
+#define STALL_US (500 * MONO_MS)
+#define LOSS_STALL_US (2000 * MONO_MS) /* repeats come every 300 ms */
+#define RUN_US (3 * MONO_SEC)
+#define GO_RUN_US (8 * MONO_SEC)
+#define DRAIN_US (3 * MONO_SEC)
+#define MAX_PROBES 160 /* probes and acks of an end in RUN_US */
 
 struct outcome {
 	unsigned n;
@@ -25,8 +31,9 @@ struct outcome {
 	size_t worst_packets;
 	int64_t us[2 * MAX_SEEDS];
 	unsigned n_us;
-	uint32_t least; /* messages that came through */
+	unsigned partial; /* ends to which a message is missing */
 	int64_t stall_us;
+	uint64_t bad_seed; /* the last that was not whole, or slow */
 };
 
 static struct outcome o;
@@ -41,50 +48,42 @@ tune(struct end *e, unsigned loss)
 }
 
 static void
-collect(struct end *e, size_t side, struct mono start)
+collect(const struct pair *p, size_t side)
 {
+	struct end *e = p->end[side];
+
 	if (e->ops->selected(e) != NULL) {
 		o.direct[side]++;
-		o.us[o.n_us++] = mono_diff(e->direct_at, start);
+		o.us[o.n_us++] = mono_diff(e->first_at, p->start);
 	}
 	if (e->packets > o.worst_packets)
 		o.worst_packets = e->packets;
-	if (e->got < o.least)
-		o.least = e->got;
-	if (e->worst_us > o.stall_us)
-		o.stall_us = e->worst_us;
+	if (!stream_is_whole(e))
+		o.partial++;
+	if (e->stream.worst_us > o.stall_us)
+		o.stall_us = e->stream.worst_us;
 }
 
 static void
-run(enum place a, enum place b, const struct end_ops *b_ops, unsigned loss,
-    uint64_t seed)
+run(struct pair *p, uint64_t seed, unsigned loss, int64_t us)
 {
-	struct net *net = net_new(seed);
-	struct end *listener, *claimer;
-	struct mono start;
+	int64_t stall_us = o.stall_us;
+	unsigned partial = o.partial;
 
-	net_add_stun(net, "192.0.2.1");
-	net_add_stun(net, "192.0.2.2");
-	listener = place_end(net, a, 0, &end_ours);
-	claimer = place_end(net, b, 1, b_ops);
-	tune(listener, loss);
-	tune(claimer, loss);
-	end_join(listener, claimer);
-	listener->talks = true;
-	claimer->talks = true;
-	start = net_now(net);
+	for (size_t i = 0; i < 2; i++)
+		tune(p->end[i], loss);
 	/* Who claims is no matter; let both happen. */
-	if (seed % 2 == 0)
-		end_begin(listener, claimer);
-	else
-		end_begin(claimer, listener);
-	end_run(net, b_ops == &end_ours ? RUN_US : 4 * RUN_US);
-	collect(listener, 0, start);
-	collect(claimer, 1, start);
+	place_begin(p, seed);
+	end_run(p->net, us);
+	for (size_t i = 0; i < 2; i++)
+		p->end[i]->stream.say_us = 0;
+	end_run(p->net, DRAIN_US);
+	for (size_t i = 0; i < 2; i++)
+		collect(p, i);
+	if (partial != o.partial || stall_us < o.stall_us)
+		o.bad_seed = seed;
 	o.n++;
-	end_free(listener);
-	end_free(claimer);
-	net_free(net);
+	place_end(p);
 }
 
 static int
@@ -105,47 +104,70 @@ percentile(unsigned p)
 }
 
 static void
-run_seeds(
-    enum place a, enum place b, const struct end_ops *b_ops, unsigned loss)
+judge(const char *a, const char *b, bool feasible, bool both, int64_t stall_us)
 {
-	memset(&o, 0, sizeof(o));
-	o.least = UINT32_MAX;
-	for (uint64_t seed = 1; seed <= seeds; seed++)
-		run(a, b, b_ops, loss, seed * 1000 + (uint64_t)a * 16 + b);
-}
-
-static void
-test_pair(enum place a, enum place b, unsigned loss, int64_t limit_us)
-{
-	bool feasible = place_is_feasible(a, b);
-
-	run_seeds(a, b, &end_ours, loss);
-	printf("# %-18s %-18s direct %u+%u/%u p50 %lld p99 %lld ms, "
-	       "packets %zu\n",
-	    place_names[a], place_names[b], o.direct[0], o.direct[1], o.n,
+	printf("# %s, %s: direct %u+%u/%u p50 %lld p99 %lld ms, packets %zu\n",
+	    a, b, o.direct[0], o.direct[1], o.n,
 	    (long long)percentile(50) / 1000, (long long)percentile(99) / 1000,
 	    o.worst_packets);
 	OK(o.direct[0] == (feasible ? o.n : 0) &&
-		o.direct[1] == (feasible ? o.n : 0),
-	    "%s, %s: %s", place_names[a], place_names[b],
-	    feasible ? "direct" : "relay");
+		o.direct[1] == (both ? o.n : 0),
+	    "%s, %s: %s, %s", a, b, feasible ? "direct" : "relay",
+	    both ? "direct" : "relay");
 	if (feasible)
-		OK(percentile(99) <= limit_us, "  within %lld ms",
-		    (long long)(limit_us / 1000));
-	OK(o.least >= 250 && o.stall_us <= 2 * MONO_SEC,
-	    "  messages flow: %u, longest stall %lld ms", o.least,
-	    (long long)o.stall_us / 1000);
-	OK(o.worst_packets <= 250, "  with few packets: %zu", o.worst_packets);
+		OK(percentile(99) <= LIMIT_US, "  p99 within %lld ms",
+		    (long long)(LIMIT_US / 1000));
+	OK(o.partial == 0 && o.stall_us <= stall_us,
+	    "  all messages, longest stall %lld ms, seed %llu",
+	    (long long)o.stall_us / 1000, (unsigned long long)o.bad_seed);
+	OK(o.worst_packets <= MAX_PROBES, "  with few packets: %zu",
+	    o.worst_packets);
+}
+
+static void
+reset(void)
+{
+	memset(&o, 0, sizeof(o));
+}
+
+static void
+test_pair(enum place a, enum place b, unsigned loss)
+{
+	bool feasible = place_is_feasible(a, b);
+
+	reset();
+	for (uint64_t i = 1; i <= seeds; i++) {
+		uint64_t seed = i * 1000 + (uint64_t)a * 16 + b;
+		struct pair p = place_pair(seed, a, b, &end_ours, &end_ours);
+
+		run(&p, seed, loss, RUN_US);
+	}
+	judge(place_names[a], place_names[b], feasible, feasible,
+	    loss > 0 ? LOSS_STALL_US : STALL_US);
+}
+
+static void
+test_couple(enum couple couple)
+{
+	bool feasible = couple != COUPLE_CARRIER;
+
+	reset();
+	for (uint64_t seed = 1; seed <= seeds; seed++) {
+		struct pair p = place_couple(seed, couple);
+
+		run(&p, seed, 0, RUN_US);
+	}
+	judge(couple_names[couple], "both", feasible, feasible, STALL_US);
 }
 
 /*
- * One end is the manager of peer v0.18.2, which learns nothing from probes and
- * may be direct only towards addresses it was told.
+ * One end is the manager of peer v0.18.2, which has no IPv6, learns nothing
+ * from probes and may be direct only towards addresses it was told.
  */
 static bool
 go_is_feasible(enum place ours, enum place go)
 {
-	if (ours == PLACE_SYM)
+	if (ours == PLACE_SYM || ours == PLACE_SYM_V6)
 		return false; /* it knows no address that we send from */
 	return place_is_feasible(ours, go);
 }
@@ -153,20 +175,18 @@ go_is_feasible(enum place ours, enum place go)
 static void
 test_go(enum place ours, enum place go)
 {
-	bool feasible = place_is_feasible(ours, go);
-	bool both = go_is_feasible(ours, go);
+	char name[64];
 
-	run_seeds(ours, go, &end_go, 0);
-	printf("# %-18s Go, %-18s direct %u+%u/%u p50 %lld p99 %lld ms\n",
-	    place_names[ours], place_names[go], o.direct[0], o.direct[1], o.n,
-	    (long long)percentile(50) / 1000, (long long)percentile(99) / 1000);
-	OK(o.direct[0] == (feasible ? o.n : 0), "%s, Go %s: we are %s",
-	    place_names[ours], place_names[go], feasible ? "direct" : "relay");
-	OK(o.direct[1] == (both ? o.n : 0), "  Go is %s",
-	    both ? "direct" : "relay");
-	OK(o.least >= 250 && o.stall_us <= 2 * MONO_SEC,
-	    "  messages flow: %u, longest stall %lld ms", o.least,
-	    (long long)o.stall_us / 1000);
+	(void)snprintf(name, sizeof(name), "Go %s", place_names[go]);
+	reset();
+	for (uint64_t i = 1; i <= seeds; i++) {
+		uint64_t seed = i * 1000 + (uint64_t)ours * 16 + go;
+		struct pair p = place_pair(seed, ours, go, &end_ours, &end_go);
+
+		run(&p, seed, 0, GO_RUN_US);
+	}
+	judge(place_names[ours], name, place_is_feasible(ours, go),
+	    go_is_feasible(ours, go), STALL_US);
 }
 
 int
@@ -180,12 +200,15 @@ main(int argc, char **argv)
 		return 2;
 	for (enum place a = 0; a < PLACE_N; a++)
 		for (enum place b = a; b < PLACE_N; b++)
-			test_pair(a, b, 0, 1 * MONO_SEC);
-	test_pair(PLACE_PORT, PLACE_PORT, 50, 1500 * MONO_MS);
-	test_pair(PLACE_SYM, PLACE_ADDR, 50, 2000 * MONO_MS);
-	seeds = seeds > 10 ? seeds / 4 : seeds;
+			test_pair(a, b, 0);
+	for (enum couple c = 0; c < COUPLE_N; c++)
+		test_couple(c);
+	test_pair(PLACE_PORT, PLACE_PORT, 20);
+	test_pair(PLACE_SYM, PLACE_ADDR, 20);
+	seeds = seeds > 4 ? seeds / 4 : seeds;
 	for (enum place a = 0; a < PLACE_N; a++)
 		for (enum place b = 0; b < PLACE_N; b++)
-			test_go(a, b);
+			if (b != PLACE_SYM_V6)
+				test_go(a, b);
 	return tap_done();
 }
