@@ -2,11 +2,13 @@
 /*
  * Probes that look for a path, and the answers to those of the peer.
  *
- * A burst is up to DIRECT_MAX_TRIES probes within half a second, then a pause:
- * the peer's own cadence is one probe in 6 s, and ours keeps to its bound for
- * addresses that never answered.  After some bursts in vain pauses grow.  An
- * address that once worked is tried every second for a while instead, for it
- * comes back as soon as the network does.
+ * A burst is up to DIRECT_MAX_TRIES probes, then a pause: the peer's own
+ * cadence is one probe in 6 s, and ours keeps to its bound for addresses that
+ * never answered.  The last one waits until the peer calls, at most LAST_US:
+ * peer v0.18.2 gathers before it probes and so opens its NAT, and it calls
+ * then.  After some bursts in vain pauses grow.  An address that once worked is
+ * tried every second for a while instead, for it comes back as soon as the
+ * network does.
  *
  * A probe of the peer proves that it sends from there now: whatever NAT is on
  * its side is open to us, so it is probed at once, even beyond its budget, one
@@ -27,10 +29,11 @@
 /* A path that died: every DIRECT_RETRY_US for so long, then ever slower. */
 #define RETRY_EAGER_US (30 * MONO_SEC)
 #define RETRY_MAX_US (15 * MONO_SEC)
+#define LAST_US (1 * MONO_SEC)
 
 /* From one probe of a burst to the next. */
 static const int64_t gaps_us[DIRECT_MAX_TRIES - 1] = { 60 * MONO_MS,
-	120 * MONO_MS, 240 * MONO_MS };
+	120 * MONO_MS, LAST_US };
 
 void
 direct_probe_arm(
@@ -79,6 +82,24 @@ direct_probe_trigger(struct direct *d, struct direct_entry *e, struct mono now)
 		e->step = 0;
 	}
 	e->next = now;
+	direct_wake(d, now);
+}
+
+void
+direct_probe_called(struct direct *d, struct mono now)
+{
+	for (size_t i = 0; i < DIRECT_MAX_ENTRIES; i++) {
+		struct direct_entry *e = &d->entry[i];
+
+		if (!direct_list_is_live(e) || e->refused)
+			continue;
+		if (e->left == 0 &&
+		    mono_diff(now, e->burst) >= DIRECT_BUDGET_US)
+			direct_probe_arm(
+			    d, e, e->acks > 0 ? 1 : DIRECT_MAX_TRIES, now);
+		else if (e->left == 1 && e->step == DIRECT_MAX_TRIES - 1)
+			e->next = now;
+	}
 	direct_wake(d, now);
 }
 
