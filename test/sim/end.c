@@ -143,10 +143,12 @@ on_packet(void *arg, const struct addr *from, const struct addr *to,
 void
 end_attach(struct end *e, struct net_host *host)
 {
-	if (host->ip.family == AF_INET6)
-		e->host6 = host;
-	else
-		e->host = host;
+	struct net_host **at =
+	    host->ip.family == AF_INET6 ? &e->host6 : &e->host;
+
+	if (*at != NULL)
+		(*at)->link.no_in = true;
+	*at = host;
 	host->arg = e;
 	host->on_input = on_packet;
 }
