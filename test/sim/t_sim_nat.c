@@ -14,7 +14,7 @@
 #ifdef VALGRIND
 #define SEEDS 1
 #else
-#define SEEDS 16
+#define SEEDS 32
 #endif
 #define MAX_SEEDS 10000
 #define LIMIT_US (1 * MONO_SEC) /* from the claim to direct, of 99 of 100 */
