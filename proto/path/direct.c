@@ -136,6 +136,8 @@ void
 direct_network_changed(struct direct *d, struct mono now)
 {
 	d->calm_since = now;
+	for (size_t i = 0; i < DIRECT_MAX_ENTRIES; i++)
+		d->entry[i].narrow = now;
 	direct_probe_arm_all(d, now);
 	if (d->selected != NULL) {
 		direct_life_suspect(d, now);

@@ -66,7 +66,8 @@ direct_probe_trigger(struct direct *d, struct direct_entry *e, struct mono now)
 {
 	int64_t age = INT64_MAX;
 
-	if (e == d->selected || !direct_list_can_send(d, &e->addr))
+	if (e == d->selected || !direct_list_can_send(d, &e->addr) ||
+	    mono_before(now, e->narrow))
 		return;
 	if (e->probes > 0)
 		age =
@@ -353,6 +354,10 @@ consider(struct direct *d, struct direct_entry *e, struct mono now)
 {
 	const struct direct_entry *sel = d->selected;
 
+	if (mono_before(now, e->narrow)) {
+		e->next = e->narrow;
+		return;
+	}
 	if (e->probation && e->streak < 2) {
 		direct_probe_arm(d, e, 1, mono_add(now, gaps_us[0]));
 		return;
