@@ -26,6 +26,8 @@
 /* Acks to addresses we know, and to ones we have no room for. */
 #define ANSWERS_PER_SEC 128
 #define STRANGERS_PER_SEC 16
+/* Probes beyond the budget of their address. */
+#define TRIGGERS_PER_SEC 16
 /* Controls of a kind are at least this far apart, news of ours less. */
 #define CONTROL_US (100 * MONO_MS)
 #define NEWS_US (20 * MONO_MS)
@@ -64,6 +66,7 @@ direct_new(const struct direct_params *params, struct mono now)
 	ratelimit_init(&d->answers, ANSWERS_PER_SEC, ANSWERS_PER_SEC, now);
 	ratelimit_init(
 	    &d->strangers, STRANGERS_PER_SEC, STRANGERS_PER_SEC, now);
+	ratelimit_init(&d->triggers, TRIGGERS_PER_SEC, TRIGGERS_PER_SEC, now);
 	return d;
 }
 

@@ -12,7 +12,8 @@
  *
  * A probe of the peer proves that it sends from there now: whatever NAT is on
  * its side is open to us, so it is probed at once, even beyond its budget, one
- * probe for each fresh probe heard.
+ * probe for each fresh probe heard, within a bound for all: sources are forged
+ * easily by who has probes that the other end has not seen.
  */
 #include <string.h>
 
@@ -145,7 +146,7 @@ pause_us(const struct direct *d, struct direct_entry *e, struct mono now)
 
 /* Is one more allowed?  If not, *@e is put off until it is. */
 static bool
-take_budget(struct direct_entry *e, struct mono now)
+take_budget(struct direct *d, struct direct_entry *e, struct mono now)
 {
 	struct mono oldest = e->sent[e->probes % DIRECT_MAX_TRIES];
 	struct mono free_at = mono_add(oldest, DIRECT_BUDGET_US);
@@ -153,7 +154,7 @@ take_budget(struct direct_entry *e, struct mono now)
 	if (e->probes < DIRECT_MAX_TRIES || e->acks > 0 ||
 	    !mono_before(now, free_at))
 		return true;
-	if (e->credit)
+	if (e->credit && ratelimit_take(&d->triggers, now))
 		return true;
 	e->next = free_at;
 	e->step = 0;
@@ -204,7 +205,7 @@ pick(struct direct *d, struct mono now)
 		if (best == NULL || e->rank < best->rank)
 			best = e;
 	}
-	if (best == NULL || !take_budget(best, now))
+	if (best == NULL || !take_budget(d, best, now))
 		return best;
 	if (best->left == 0) {
 		if (best->bursts > 0)
@@ -305,15 +306,21 @@ queue_ack(struct direct *d, const struct direct_ack *ack, struct mono now)
 	direct_wake(d, now);
 }
 
-/* Acks are bounded for each address and for all, those we know apart from
- * strangers, so that a flood of these takes nothing from those. */
+/* Acks are bounded for each address and for all.  Strangers and copies, the
+ * addresses we know, and the selected one each have their own share, so that a
+ * flood of one takes nothing from the next. */
 static void
 answer(struct direct *d, struct direct_entry *e, const struct direct_ack *ack,
-    struct mono now)
+    bool fresh, struct mono now)
 {
-	if (e == NULL ? ratelimit_take(&d->strangers, now)
-		      : ratelimit_take(&e->answers, now) &&
-			    ratelimit_take(&d->answers, now))
+	bool may;
+
+	if (e == NULL || !fresh)
+		may = ratelimit_take(&d->strangers, now);
+	else
+		may = ratelimit_take(&e->answers, now) &&
+		      (e == d->selected || ratelimit_take(&d->answers, now));
+	if (may)
 		queue_ack(d, ack, now);
 }
 
@@ -340,7 +347,7 @@ on_probe(struct direct *d, const struct addr *from,
 		e = direct_list_learn(d, from, now);
 	if (e == NULL && sized)
 		return; /* a large one comes after small ones */
-	answer(d, e, &ack, now);
+	answer(d, e, &ack, fresh, now);
 	if (e == NULL)
 		return;
 	e->seen = now;

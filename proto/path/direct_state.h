@@ -133,7 +133,8 @@ struct direct {
 	struct direct_ack ack[DIRECT_MAX_ACKS];
 	size_t ack_first, ack_n;
 	struct ratelimit answers;   /* to known addresses */
-	struct ratelimit strangers; /* to others */
+	struct ratelimit strangers; /* to others, and to copies */
+	struct ratelimit triggers;  /* probes beyond a budget */
 
 	struct mono relay_since;
 	struct mono calm_since; /* controls become rarer with its age */
