@@ -40,6 +40,30 @@ struct net {
 	void *watch_arg;
 };
 
+/* Nonces are of the seed, too: the linker puts this in the place of the real
+ * one (meson.build). */
+static uint64_t nonces;
+void __wrap_secret_random(void *p, size_t len);
+
+static uint64_t
+step(uint64_t x)
+{
+	x ^= x << 13;
+	x ^= x >> 7;
+	return x ^ x << 17;
+}
+
+void
+__wrap_secret_random(void *p, size_t len)
+{
+	uint8_t *octets = p;
+
+	for (size_t i = 0; i < len; i++) {
+		nonces = step(nonces);
+		octets[i] = (uint8_t)(nonces >> 32);
+	}
+}
+
 static void
 die(const char *why)
 {
@@ -56,6 +80,7 @@ net_new(uint64_t seed)
 		die("memory");
 	n->now = (struct mono){ START_US };
 	n->random = seed * 0x9e3779b97f4a7c15u + 1;
+	nonces = n->random ^ 0x5555555555555555u;
 	for (int i = 0; i < 8; i++)
 		(void)net_random(n, 2);
 	return n;
@@ -85,9 +110,7 @@ net_packets(const struct net *n)
 uint32_t
 net_random(struct net *n, uint32_t below)
 {
-	n->random ^= n->random << 13;
-	n->random ^= n->random >> 7;
-	n->random ^= n->random << 17;
+	n->random = step(n->random);
 	return (uint32_t)(n->random >> 32) % below;
 }
 

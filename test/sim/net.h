@@ -16,8 +16,8 @@
 #include "lib/addr.h"
 #include "lib/mono.h"
 
-#define NET_MAX_HOSTS 16
-#define NET_MAX_NATS 12
+#define NET_MAX_HOSTS 24
+#define NET_MAX_NATS 20
 #define NET_MAX_MAPPINGS 96 /* of a NAT; the oldest goes */
 #define NET_MAX_PEERS 16    /* remotes a mapping remembers */
 #define NET_MAX_PACKET 17000

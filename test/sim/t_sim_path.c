@@ -134,11 +134,17 @@ play_one_way_in(struct world *w)
 }
 
 static void
+forget_all(struct end *e)
+{
+	for (size_t i = 0; i < e->n_nats; i++)
+		net_forget(e->nat[i]);
+}
+
+static void
 play_forget(struct world *w)
 {
 	begin_event(w);
-	for (size_t i = 0; i < w->a->n_nats; i++)
-		net_forget(w->a->nat[i]);
+	forget_all(w->a);
 	end_run(w->net, 15 * MONO_SEC);
 }
 
@@ -146,9 +152,8 @@ static void
 play_forget_both(struct world *w)
 {
 	begin_event(w);
-	for (size_t k = 0; k < 2; k++)
-		for (size_t i = 0; i < w->pair.end[k]->n_nats; i++)
-			net_forget(w->pair.end[k]->nat[i]);
+	forget_all(w->a);
+	forget_all(w->b);
 	end_run(w->net, 15 * MONO_SEC);
 }
 
@@ -305,6 +310,38 @@ play_flapping(struct world *w)
 	end_run(w->net, 20 * MONO_SEC);
 }
 
+/* All of it, at any time, at either end. */
+static void
+play_storm(struct world *w)
+{
+	int roams = 0;
+
+	begin_event(w);
+	for (int i = 0; i < 16; i++) {
+		struct end *e = w->pair.end[net_random(w->net, 2)];
+		uint32_t what = net_random(w->net, 5);
+
+		if (what == 0)
+			cut(e, true, true);
+		else if (what == 1)
+			e->host->link.loss = net_random(w->net, 300);
+		else if (what == 2)
+			forget_all(e);
+		else if (e == w->a && roams < 4) {
+			place_move(e, anywhere(w), 2 + roams++);
+			if (what == 3)
+				e->ops->on_network(e);
+			end_turn(e);
+		}
+		end_run(w->net, between_us(w, 10 * MONO_MS, 6 * MONO_SEC));
+		cut(e, false, false);
+		e->host->link.loss = 0;
+		end_run(w->net, between_us(w, 10 * MONO_MS, 6 * MONO_SEC));
+	}
+	heal(w);
+	end_run(w->net, 60 * MONO_SEC);
+}
+
 static void
 play_blackhole_go(struct world *w)
 {
@@ -402,6 +439,11 @@ static const struct scenario scenarios[] = {
 	    .play = play_flapping,
 	    .downs = 40,
 	    .up_ms = 16000,
+	    .stall_ms = 7000 },
+	{ .name = "storm",
+	    .play = play_storm,
+	    .downs = 40,
+	    .up_ms = 31000,
 	    .stall_ms = 7000 },
 	/* It holds its own writes for life, so its half waits. */
 	{ .name = "Go, blackhole and heal",
