@@ -274,21 +274,22 @@ find_sent(struct direct *d, const struct disco_nonce *nonce)
 
 /*
  * Is this probe fresh, or a copy?  Copies from the same source are a duplicate
- * on the way and harmless; from another one they are a replay.
+ * on the way and harmless; from a stranger they are a replay.  From an address
+ * that is known they are news, for it may have been the copy that came first.
  */
 static bool
 is_replay(struct direct *d, const struct disco_nonce *nonce,
-    const struct addr *from, bool *ret_fresh)
+    const struct addr *from, bool is_known, bool *ret_fresh)
 {
 	struct direct_seen *s = &d->seen[nonce->b[8]];
 	uint64_t head;
-	bool known;
+	bool was_seen;
 
 	memcpy(&head, nonce->b, sizeof(head));
-	known = s->from.family != 0 && s->nonce == head;
-	*ret_fresh = !known;
-	if (known)
-		return !addr_equal(&s->from, from);
+	was_seen = s->from.family != 0 && s->nonce == head;
+	*ret_fresh = !was_seen || !addr_equal(&s->from, from);
+	if (was_seen && *ret_fresh && !is_known)
+		return true;
 	s->nonce = head;
 	s->from = *from;
 	return false;
@@ -335,14 +336,14 @@ on_probe(struct direct *d, const struct addr *from,
 	bool sized = packet->kind == DISCO_SIZE_PROBE;
 	bool fresh;
 
-	/* Reflections and replays are not the peer's. */
-	if (find_sent(d, &packet->nonce) != NULL ||
-	    is_replay(d, &packet->nonce, from, &fresh))
-		return;
 	if (!direct_list_can_send(d, from) || !candidate_may_send(from))
 		return;
 	if (e != NULL && !direct_list_is_live(e))
 		e = NULL;
+	/* Reflections and replays are not the peer's. */
+	if (find_sent(d, &packet->nonce) != NULL ||
+	    is_replay(d, &packet->nonce, from, e != NULL, &fresh))
+		return;
 	if (e == NULL && fresh && !sized)
 		e = direct_list_learn(d, from, now);
 	if (e == NULL && sized)

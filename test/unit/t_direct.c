@@ -158,6 +158,17 @@ test_answer(void)
 	rig_input(r, &from, DISCO_PROBE, nonce);
 	rig_run(r, 0);
 	EQ_INT(r->n_log - mark, 0, "from elsewhere it is a replay");
+	/* Whoever sees it may send it sooner from elsewhere. */
+	rig_peer(r, FAR);
+	rig_run(r, 2 * MONO_SEC);
+	nonce = rig_probe(r, "203.0.113.101:5");
+	rig_run(r, 1 * MONO_SEC);
+	from = rig_addr(FAR);
+	mark = r->n_log;
+	rig_input(r, &from, DISCO_PROBE, nonce);
+	rig_run(r, 0);
+	EQ_INT(rig_count(r, DISCO_ACK, FAR, mark), 1,
+	    "but a candidate is answered, though it comes second");
 	rig_free(r);
 }
 
