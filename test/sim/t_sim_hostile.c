@@ -14,18 +14,20 @@
 
 #ifdef VALGRIND
 #define SEEDS 1
+#define RUN_US (2 * MONO_SEC)
 #else
-#define SEEDS 5
+#define SEEDS 3
+#define RUN_US (8 * MONO_SEC)
 #endif
 #define MAX_SEEDS 1000
 #define VICTIMS 250 /* addresses 192.88.99.1 and up */
 #define RECORDED 1024
-#define RUN_US (8 * MONO_SEC)
 #define DRAIN_US (4 * MONO_SEC)
 #define SECONDS ((unsigned)((RUN_US + DRAIN_US) / MONO_SEC))
 /* From two ends, each 128 acks, 16 to strangers, 16 probes beyond budgets and
  * 104 budgets of 4 in 6 s; and these at once. */
 #define BOUND (2 * ((128 + 16 + 16 + 104 * 4 / 6) * SECONDS + 600))
+#define ASTRAY_STALL_US (1500 * MONO_MS)
 #define EVERY_US (10 * MONO_MS) /* the attacker's turns */
 #define BUDGET_US (DIRECT_PROBE_US + DIRECT_SUPPRESS_US)
 
@@ -47,8 +49,9 @@ struct attacker {
 	struct record record[RECORDED];
 	size_t n_recorded;
 	struct victim victim[VICTIMS];
-	unsigned above; /* probes beyond the budget of an unverified address */
-	unsigned total; /* datagrams to third parties */
+	unsigned above;  /* probes beyond the budget of an unverified address */
+	unsigned total;  /* datagrams to third parties */
+	unsigned astray; /* of these, messages of the session */
 	unsigned per_turn;
 	void (*act)(struct attacker *a);
 	bool stopped;
@@ -87,6 +90,8 @@ count(struct attacker *a, const struct addr *to, const uint8_t *p, size_t len)
 	if (v == NULL)
 		return;
 	a->total++;
+	if (p[0] == STREAM_FIRST)
+		a->astray++;
 	if (len != DISCO_LEN || p[16] != DISCO_PROBE) {
 		v->others++;
 		return;
@@ -356,8 +361,13 @@ test_replay(uint64_t seed, void (*act)(struct attacker *a), const char *name)
 	place_begin(&a->pair, seed);
 	end_run(a->net, RUN_US);
 	finish(a);
-	OK(is_direct(a, 1 * MONO_SEC) && goes_on(a, 500 * MONO_MS, 0),
-	    "replays from %s: direct in time and to stay", name);
+	/* Replays of a probe to the one end and of the ack to the other may
+	 * move the path to an address from where nobody forwards: the former
+	 * one takes over. */
+	OK(is_direct(a, 1 * MONO_SEC) &&
+		goes_on(a, a->astray > 0 ? ASTRAY_STALL_US : 500 * MONO_MS, 0),
+	    "replays from %s: direct in time, %u messages astray", name,
+	    a->astray);
 	OK(a->total <= BOUND, "  third parties get %u datagrams for %u",
 	    a->total, 2000 * SECONDS);
 	attacker_free(a);
