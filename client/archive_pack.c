@@ -69,6 +69,8 @@ on_write(struct archive *a, void *arg, const void *data, size_t n)
 	struct pack *p = arg;
 
 	(void)a;
+	if (p->error != 0)
+		return -1;
 	p->totals.tar_size += (int64_t)n;
 	if (p->fd < 0)
 		return (la_ssize_t)n;
@@ -324,9 +326,12 @@ run(struct pack *p)
 {
 	int r = start(p) ? put_all(p) : -ENOMEM;
 
-	if (r < 0 && p->archive != NULL)
-		(void)archive_write_fail(p->archive); /* no trailer */
-	if (r == 0 && archive_write_close(p->archive) != ARCHIVE_OK)
+	/* Then nothing more is written.  archive_write_fail() does the same,
+	 * but libarchive 3.6 leaks after it. */
+	if (p->error == 0)
+		p->error = r;
+	if (p->archive != NULL &&
+	    archive_write_close(p->archive) != ARCHIVE_OK && r == 0)
 		r = p->error != 0 ? p->error : -ENOMEM;
 	if (r == 0)
 		r = flush(p);

@@ -21,7 +21,7 @@ struct latency;
 /* Regions measured at most. */
 #define LATENCY_MAX_REGIONS 32
 /* Datagrams read per wake-up and family: anybody may send some. */
-#define LATENCY_MAX_BURST (2 * LATENCY_MAX_REGIONS)
+#define LATENCY_MAX_BURST ((size_t)2 * LATENCY_MAX_REGIONS)
 /* Public tokens may name only regions that Go peers have compiled in. */
 #define LATENCY_MAX_PUBLIC 12
 

@@ -222,6 +222,13 @@ want_mapping(struct session *s)
 		    err_name(r));
 }
 
+static void
+unwant_mapping(struct session *s)
+{
+	portmap_unwant(s->net.want);
+	s->net.want = NULL;
+}
+
 static int
 send_sockets(struct session *s)
 {
@@ -269,8 +276,7 @@ session_net_start(struct session *s)
 void
 session_net_stop(struct session *s)
 {
-	portmap_unwant(s->net.want);
-	s->net.want = NULL;
+	unwant_mapping(s);
 	s->net.is_told = false;
 	s->net.is_late = false;
 	if (s->net.n_why > 0)
@@ -297,6 +303,9 @@ session_net_on_path(struct session *s, struct buf_reader *body)
 
 	if (r < 0)
 		return r;
+	/* The mapped socket is closed: its port is anybody's. */
+	if (n->path.kind == PATH_KIND_RAW)
+		unwant_mapping(s);
 	n->is_late = true;
 	if (was_late)
 		return 0;

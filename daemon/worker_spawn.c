@@ -160,7 +160,8 @@ start(int program, const char *name, int control, int packets, pid_t *ret_pid)
 	 * to, costs more than all the rest of a worker's start. */
 	/* NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork) */
 	pid = vfork();
-	if (pid == 0)
+	if (pid == 0) /* it only makes system calls */
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Vfork) */
 		become(program, argv, env, control, packets, parent);
 	if (pid < 0)
 		r = -errno;

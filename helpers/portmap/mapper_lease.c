@@ -167,6 +167,7 @@ mapper_granted(struct mapper *m, struct lease *l, const struct addr *external,
 	assert(l->state == LEASE_ASKING);
 	if (!mapper_is_usable(external) || lifetime_s < MIN_LIFETIME_S) {
 		mapper_refused(m, l, -EADDRNOTAVAIL, 0, now);
+		l->may_exist = true; /* useless, and to be removed */
 		return;
 	}
 	if (lifetime_s > MAX_LIFETIME_S)
@@ -199,7 +200,8 @@ mapper_refused(struct mapper *m, struct lease *l, int reason, uint32_t hold_s,
 		hold_s = min_s;
 	if (hold_s > max_s)
 		hold_s = max_s;
-	l->may_exist = false;
+	/* What was refused may be a renewal. */
+	l->may_exist = l->external.family != 0;
 	mapper_wait(m, l, mono_add(now, jittered(hold_s * MONO_SEC)));
 	if (m->probe == l)
 		probe_failed(m, now);

@@ -144,11 +144,12 @@ update_own(struct session *s)
 	direct_set_own(s->discovery.direct, &own, s->now);
 }
 
-/* RFC 9000 17.2: a long header of type 0. */
+/* RFC 9000 17.2: a long header.  It may begin a connection, or ask for the
+ * versions that we know; the answer would leave through the relay. */
 static bool
-is_initial(uint8_t first)
+is_handshake(uint8_t first)
 {
-	return (first & 0xf0) == 0xc0;
+	return (first & 0x80) != 0;
 }
 
 /* A datagram of the three kinds that share the socket. */
@@ -164,7 +165,7 @@ sort_input(struct session *s, struct discovery_socket *k,
 			update_own(s);
 	} else if (disco_is_ours(p, len)) {
 		direct_input(d->direct, from, p, len, s->now);
-	} else if (is_initial(p[0]) && !direct_is_known(d->direct, from)) {
+	} else if (is_handshake(p[0]) && !direct_is_known(d->direct, from)) {
 		return;
 	} else if (accepted && (p[0] & 0xc0) != 0 && p[0] != '{') {
 		/* Envelopes, which begin so, come through the relay only. */

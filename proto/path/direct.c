@@ -26,9 +26,14 @@
 /* Acks to addresses we know, and to ones we have no room for. */
 #define ANSWERS_PER_SEC 128
 #define STRANGERS_PER_SEC 16
+/* Probes beyond the budget of their address. */
+#define TRIGGERS_PER_SEC 16
 /* Controls of a kind are at least this far apart, news of ours less. */
 #define CONTROL_US (100 * MONO_MS)
 #define NEWS_US (20 * MONO_MS)
+/* The first call to a peer of v0.18.2 is this late: addresses alone make it
+ * probe at once, but when it is called it gathers first, for up to 750 ms. */
+#define GO_CALL_US (1 * MONO_SEC)
 #define CALM_1_AFTER_US (30 * MONO_SEC)
 #define CALM_1_US (5 * MONO_SEC)
 #define CALM_2_AFTER_US (300 * MONO_SEC)
@@ -61,6 +66,7 @@ direct_new(const struct direct_params *params, struct mono now)
 	ratelimit_init(&d->answers, ANSWERS_PER_SEC, ANSWERS_PER_SEC, now);
 	ratelimit_init(
 	    &d->strangers, STRANGERS_PER_SEC, STRANGERS_PER_SEC, now);
+	ratelimit_init(&d->triggers, TRIGGERS_PER_SEC, TRIGGERS_PER_SEC, now);
 	return d;
 }
 
@@ -126,20 +132,15 @@ direct_called(struct direct *d, struct mono now)
 			    mono_min(d->round, mono_add(now, DIRECT_CALL_US));
 		direct_wake(d, d->round);
 	}
-	for (size_t i = 0; i < DIRECT_MAX_ENTRIES; i++) {
-		struct direct_entry *e = &d->entry[i];
-
-		if (direct_list_is_live(e) && e->left == 0 && !e->refused &&
-		    mono_diff(now, e->burst) >= DIRECT_BUDGET_US)
-			direct_probe_arm(
-			    d, e, e->acks > 0 ? 1 : DIRECT_MAX_TRIES, now);
-	}
+	direct_probe_called(d, now);
 }
 
 void
 direct_network_changed(struct direct *d, struct mono now)
 {
 	d->calm_since = now;
+	for (size_t i = 0; i < DIRECT_MAX_ENTRIES; i++)
+		d->entry[i].narrow = now;
 	direct_probe_arm_all(d, now);
 	if (d->selected != NULL) {
 		direct_life_suspect(d, now);
@@ -186,14 +187,21 @@ output_ack(struct direct *d, struct mono now, struct direct_out *ret_out)
 	return true;
 }
 
+static struct mono
+call_at(const struct direct *d, struct mono now)
+{
+	if (!d->native && d->generation == 0 && mono_is_never(d->call_sent))
+		return mono_add(now, GO_CALL_US);
+	return spaced(d->call_sent, CONTROL_US, now);
+}
+
 static bool
 output_control(struct direct *d, struct mono now, struct direct_out *ret_out)
 {
 	if (!mono_before(now, d->round)) {
 		d->own_due =
 		    mono_min(d->own_due, spaced(d->own_sent, NEWS_US, now));
-		d->call_due = mono_min(
-		    d->call_due, spaced(d->call_sent, CONTROL_US, now));
+		d->call_due = mono_min(d->call_due, call_at(d, now));
 		d->round = mono_add(now, round_us(d, now));
 	}
 	if (!mono_before(now, d->own_due)) {

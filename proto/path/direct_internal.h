@@ -43,6 +43,8 @@ void direct_probe_arm_all(struct direct *d, struct mono now);
 /** direct_probe_trigger(): @e was heard: the way to it may be open now. */
 void direct_probe_trigger(
     struct direct *d, struct direct_entry *e, struct mono now);
+/** direct_probe_called(): the peer called, on the relay: it probes us now. */
+void direct_probe_called(struct direct *d, struct mono now);
 /** direct_probe_write(): a fresh probe to @to in d->pkt; @size 0: the usual
  * one.  Returns its length. */
 size_t direct_probe_write(

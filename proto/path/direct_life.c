@@ -27,7 +27,8 @@
 #define KEEP_US (15 * MONO_SEC)
 #define PROVE_EVERY_US (250 * MONO_MS)
 #define MIN_UNANSWERED 3
-#define SUSPECT_US (1 * MONO_SEC)
+#define SUSPECT_US (400 * MONO_MS)
+#define SUSPECT_EVERY_US (100 * MONO_MS)
 #define SUSPECT_QUIET_US (50 * MONO_MS)
 /* An address that died twice within this time has to prove itself twice. */
 #define FLAP_US (30 * MONO_SEC)
@@ -44,7 +45,8 @@ max_us(int64_t a, int64_t b)
 static int64_t
 every_us(const struct direct *d)
 {
-	return max_us(PROVE_EVERY_US, d->selected->smooth_us * 3 / 2);
+	return max_us(d->life.suspect ? SUSPECT_EVERY_US : PROVE_EVERY_US,
+	    d->selected->smooth_us * 3 / 2);
 }
 
 void

@@ -2,15 +2,18 @@
 /*
  * Probes that look for a path, and the answers to those of the peer.
  *
- * A burst is up to DIRECT_MAX_TRIES probes within half a second, then a pause:
- * the peer's own cadence is one probe in 6 s, and ours keeps to its bound for
- * addresses that never answered.  After some bursts in vain pauses grow.  An
- * address that once worked is tried every second for a while instead, for it
- * comes back as soon as the network does.
+ * A burst is up to DIRECT_MAX_TRIES probes, then a pause: the peer's own
+ * cadence is one probe in 6 s, and ours keeps to its bound for addresses that
+ * never answered.  The last one waits until the peer calls, at most LAST_US:
+ * peer v0.18.2 gathers before it probes and so opens its NAT, and it calls
+ * then.  After some bursts in vain pauses grow.  An address that once worked is
+ * tried every second for a while instead, for it comes back as soon as the
+ * network does.
  *
  * A probe of the peer proves that it sends from there now: whatever NAT is on
  * its side is open to us, so it is probed at once, even beyond its budget, one
- * probe for each fresh probe heard.
+ * probe for each fresh probe heard, within a bound for all: sources are forged
+ * easily by who has probes that the other end has not seen.
  */
 #include <string.h>
 
@@ -27,10 +30,11 @@
 /* A path that died: every DIRECT_RETRY_US for so long, then ever slower. */
 #define RETRY_EAGER_US (30 * MONO_SEC)
 #define RETRY_MAX_US (15 * MONO_SEC)
+#define LAST_US (1 * MONO_SEC)
 
 /* From one probe of a burst to the next. */
 static const int64_t gaps_us[DIRECT_MAX_TRIES - 1] = { 60 * MONO_MS,
-	120 * MONO_MS, 240 * MONO_MS };
+	120 * MONO_MS, LAST_US };
 
 void
 direct_probe_arm(
@@ -63,7 +67,8 @@ direct_probe_trigger(struct direct *d, struct direct_entry *e, struct mono now)
 {
 	int64_t age = INT64_MAX;
 
-	if (e == d->selected || !direct_list_can_send(d, &e->addr))
+	if (e == d->selected || !direct_list_can_send(d, &e->addr) ||
+	    mono_before(now, e->narrow))
 		return;
 	if (e->probes > 0)
 		age =
@@ -79,6 +84,24 @@ direct_probe_trigger(struct direct *d, struct direct_entry *e, struct mono now)
 		e->step = 0;
 	}
 	e->next = now;
+	direct_wake(d, now);
+}
+
+void
+direct_probe_called(struct direct *d, struct mono now)
+{
+	for (size_t i = 0; i < DIRECT_MAX_ENTRIES; i++) {
+		struct direct_entry *e = &d->entry[i];
+
+		if (!direct_list_is_live(e) || e->refused)
+			continue;
+		if (e->left == 0 &&
+		    mono_diff(now, e->burst) >= DIRECT_BUDGET_US)
+			direct_probe_arm(
+			    d, e, e->acks > 0 ? 1 : DIRECT_MAX_TRIES, now);
+		else if (e->left == 1 && e->step == DIRECT_MAX_TRIES - 1)
+			e->next = now;
+	}
 	direct_wake(d, now);
 }
 
@@ -123,7 +146,7 @@ pause_us(const struct direct *d, struct direct_entry *e, struct mono now)
 
 /* Is one more allowed?  If not, *@e is put off until it is. */
 static bool
-take_budget(struct direct_entry *e, struct mono now)
+take_budget(struct direct *d, struct direct_entry *e, struct mono now)
 {
 	struct mono oldest = e->sent[e->probes % DIRECT_MAX_TRIES];
 	struct mono free_at = mono_add(oldest, DIRECT_BUDGET_US);
@@ -131,7 +154,7 @@ take_budget(struct direct_entry *e, struct mono now)
 	if (e->probes < DIRECT_MAX_TRIES || e->acks > 0 ||
 	    !mono_before(now, free_at))
 		return true;
-	if (e->credit)
+	if (e->credit && ratelimit_take(&d->triggers, now))
 		return true;
 	e->next = free_at;
 	e->step = 0;
@@ -182,7 +205,7 @@ pick(struct direct *d, struct mono now)
 		if (best == NULL || e->rank < best->rank)
 			best = e;
 	}
-	if (best == NULL || !take_budget(best, now))
+	if (best == NULL || !take_budget(d, best, now))
 		return best;
 	if (best->left == 0) {
 		if (best->bursts > 0)
@@ -251,21 +274,22 @@ find_sent(struct direct *d, const struct disco_nonce *nonce)
 
 /*
  * Is this probe fresh, or a copy?  Copies from the same source are a duplicate
- * on the way and harmless; from another one they are a replay.
+ * on the way and harmless; from a stranger they are a replay.  From an address
+ * that is known they are news, for it may have been the copy that came first.
  */
 static bool
 is_replay(struct direct *d, const struct disco_nonce *nonce,
-    const struct addr *from, bool *ret_fresh)
+    const struct addr *from, bool is_known, bool *ret_fresh)
 {
 	struct direct_seen *s = &d->seen[nonce->b[8]];
 	uint64_t head;
-	bool known;
+	bool was_seen;
 
 	memcpy(&head, nonce->b, sizeof(head));
-	known = s->from.family != 0 && s->nonce == head;
-	*ret_fresh = !known;
-	if (known)
-		return !addr_equal(&s->from, from);
+	was_seen = s->from.family != 0 && s->nonce == head;
+	*ret_fresh = !was_seen || !addr_equal(&s->from, from);
+	if (was_seen && *ret_fresh && !is_known)
+		return true;
 	s->nonce = head;
 	s->from = *from;
 	return false;
@@ -283,15 +307,21 @@ queue_ack(struct direct *d, const struct direct_ack *ack, struct mono now)
 	direct_wake(d, now);
 }
 
-/* Acks are bounded for each address and for all, those we know apart from
- * strangers, so that a flood of these takes nothing from those. */
+/* Acks are bounded for each address and for all.  Strangers and copies, the
+ * addresses we know, and the selected one each have their own share, so that a
+ * flood of one takes nothing from the next. */
 static void
 answer(struct direct *d, struct direct_entry *e, const struct direct_ack *ack,
-    struct mono now)
+    bool fresh, struct mono now)
 {
-	if (e == NULL ? ratelimit_take(&d->strangers, now)
-		      : ratelimit_take(&e->answers, now) &&
-			    ratelimit_take(&d->answers, now))
+	bool may;
+
+	if (e == NULL || !fresh)
+		may = ratelimit_take(&d->strangers, now);
+	else
+		may = ratelimit_take(&e->answers, now) &&
+		      (e == d->selected || ratelimit_take(&d->answers, now));
+	if (may)
 		queue_ack(d, ack, now);
 }
 
@@ -306,19 +336,19 @@ on_probe(struct direct *d, const struct addr *from,
 	bool sized = packet->kind == DISCO_SIZE_PROBE;
 	bool fresh;
 
-	/* Reflections and replays are not the peer's. */
-	if (find_sent(d, &packet->nonce) != NULL ||
-	    is_replay(d, &packet->nonce, from, &fresh))
-		return;
 	if (!direct_list_can_send(d, from) || !candidate_may_send(from))
 		return;
 	if (e != NULL && !direct_list_is_live(e))
 		e = NULL;
+	/* Reflections and replays are not the peer's. */
+	if (find_sent(d, &packet->nonce) != NULL ||
+	    is_replay(d, &packet->nonce, from, e != NULL, &fresh))
+		return;
 	if (e == NULL && fresh && !sized)
 		e = direct_list_learn(d, from, now);
 	if (e == NULL && sized)
 		return; /* a large one comes after small ones */
-	answer(d, e, &ack, now);
+	answer(d, e, &ack, fresh, now);
 	if (e == NULL)
 		return;
 	e->seen = now;
@@ -332,6 +362,10 @@ consider(struct direct *d, struct direct_entry *e, struct mono now)
 {
 	const struct direct_entry *sel = d->selected;
 
+	if (mono_before(now, e->narrow)) {
+		e->next = e->narrow;
+		return;
+	}
 	if (e->probation && e->streak < 2) {
 		direct_probe_arm(d, e, 1, mono_add(now, gaps_us[0]));
 		return;

@@ -35,6 +35,14 @@ set_payload(struct direct *d, size_t payload)
 	d->generation++;
 }
 
+static int64_t
+longer_us(int64_t us)
+{
+	if (us == 0)
+		return LOOK_US;
+	return us * 2 < LOOK_MAX_US ? us * 2 : LOOK_MAX_US;
+}
+
 /* The next rung to try, or -1: the answer is known. */
 static int
 next_rung(const struct direct_size *s)
@@ -60,8 +68,7 @@ try_next(struct direct *d, struct mono now)
 	if (s->trying < 0) {
 		s->checked = now;
 		s->look = mono_add(now, s->look_us);
-		s->look_us =
-		    s->look_us * 2 < LOOK_MAX_US ? s->look_us * 2 : LOOK_MAX_US;
+		s->look_us = longer_us(s->look_us);
 	}
 	direct_wake(d, now);
 }
@@ -103,6 +110,7 @@ direct_size_acked(struct direct *d, size_t size, struct mono now)
 	if (rung == RUNGS)
 		return;
 	s->checked = now;
+	d->selected->narrow_us = 0;
 	if (rung > s->good)
 		s->good = rung;
 	if (s->bad <= rung)
@@ -136,7 +144,9 @@ failed(struct direct *d, int rung, struct mono now)
 
 		direct_life_fall_back(
 		    d, now, "the direct path carries small packets only");
-		e->next = mono_add(now, LOOK_US);
+		e->narrow_us = longer_us(e->narrow_us);
+		e->narrow = mono_add(now, e->narrow_us);
+		e->next = e->narrow;
 		return;
 	}
 	try_next(d, now);

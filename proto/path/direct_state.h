@@ -48,14 +48,16 @@ struct direct_entry {
 	int error;
 	uint32_t probes; /* also the index into sent[] */
 	uint32_t acks;
-	int64_t rtt_us;    /* of the last ack */
-	int64_t smooth_us; /* of the last acks */
-	int64_t retry_us;  /* until the next try of a path that died */
-	struct mono burst; /* start of this or the last burst */
-	struct mono next;  /* next probe, or NEVER */
-	struct mono seen;  /* last valid packet from there */
-	struct mono acked; /* last ack */
-	struct mono died;  /* while selected, last; NEVER = did not */
+	int64_t rtt_us;     /* of the last ack */
+	int64_t smooth_us;  /* of the last acks */
+	int64_t retry_us;   /* until the next try of a path that died */
+	struct mono burst;  /* start of this or the last burst */
+	struct mono next;   /* next probe, or NEVER */
+	struct mono seen;   /* last valid packet from there */
+	struct mono acked;  /* last ack */
+	struct mono died;   /* while selected, last; NEVER = did not */
+	struct mono narrow; /* not selected before: it carries small packets */
+	int64_t narrow_us; /* the last time so long; 0: it carries large ones */
 	struct mono sent[DIRECT_MAX_TRIES];
 	struct ratelimit answers; /* acks we owe it */
 };
@@ -131,7 +133,8 @@ struct direct {
 	struct direct_ack ack[DIRECT_MAX_ACKS];
 	size_t ack_first, ack_n;
 	struct ratelimit answers;   /* to known addresses */
-	struct ratelimit strangers; /* to others */
+	struct ratelimit strangers; /* to others, and to copies */
+	struct ratelimit triggers;  /* probes beyond a budget */
 
 	struct mono relay_since;
 	struct mono calm_since; /* controls become rarer with its age */

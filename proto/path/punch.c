@@ -5,13 +5,18 @@
  *
  * Punches are not authenticated: anyone may send some.  Hence sources are few,
  * strangers make room for candidates of the peer, replies are spaced, and the
- * choice prefers the peer's own words.  QUIC checks who it is in the end.
+ * choice prefers the peer's own words.  For these a stranger's punch is waited
+ * longer: a client begins late, and who came before it would be chosen.
+ * QUIC checks who it is in the end.
  */
 #include "proto/path/punch.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The two of us begin so far apart. */
+#define SKEW_US (150 * MONO_MS)
 
 struct source {
 	struct addr addr;
@@ -23,8 +28,9 @@ struct source {
 struct punch {
 	struct candidate_list peer;
 	struct mono begun;
-	struct mono next; /* round to all candidates */
-	size_t next_peer; /* whom of them; peer.n: the round is over */
+	struct mono peer_by; /* its punches are here by then */
+	struct mono next;    /* round to all candidates */
+	size_t next_peer;    /* whom of them; peer.n: the round is over */
 	struct mono end;
 	enum punch_state state;
 	struct source source[PUNCH_MAX_SOURCES];
@@ -43,6 +49,9 @@ punch_new(const struct candidate_list *peer, int64_t delay_us, struct mono now)
 		if (candidate_may_send(&peer->a[i]))
 			p->peer.a[p->peer.n++] = peer->a[i];
 	p->begun = now;
+	/* One of us is the client. */
+	p->peer_by = mono_add(
+	    now, SKEW_US + (delay_us == 0 ? PUNCH_CLIENT_DELAY_US : 0));
 	p->next = mono_add(now, delay_us);
 	p->next_peer = p->peer.n;
 	p->end = mono_add(now, PUNCH_LISTEN_US);
@@ -112,6 +121,15 @@ add_source(struct punch *p, const struct addr *from)
 	return s;
 }
 
+/* Until when others are listened for once @s was observed. */
+static struct mono
+linger_until(const struct punch *p, const struct source *s, struct mono now)
+{
+	bool early = !s->listed && mono_before(now, p->peer_by);
+
+	return mono_add(early ? p->peer_by : now, PUNCH_LINGER_US);
+}
+
 void
 punch_input(struct punch *p, const struct addr *from, struct mono now)
 {
@@ -127,7 +145,7 @@ punch_input(struct punch *p, const struct addr *from, struct mono now)
 		s = add_source(p, &source);
 		if (s == NULL)
 			return;
-		p->end = mono_min(p->end, mono_add(now, PUNCH_LINGER_US));
+		p->end = mono_min(p->end, linger_until(p, s, now));
 	}
 	if (mono_is_never(s->answered) ||
 	    mono_diff(now, s->answered) >= PUNCH_REPLY_US)

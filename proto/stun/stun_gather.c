@@ -19,8 +19,9 @@
 
 /* After so many rounds without an answer the last one is void. */
 #define SILENT_ROUNDS 3
-/* The longest a silent server is left in peace, in rounds. */
-#define MAX_BACKOFF_SHIFT 4
+/* The longest a silent server is left in peace is two rounds: after an outage
+ * nothing else tells that we have another address. */
+#define MAX_BACKOFF_SHIFT 2
 
 struct server {
 	struct addr addr;

@@ -171,10 +171,9 @@ class Daemon:
                 if role in (None, w['role'])}
 
     def children(self):
-        """Workers; not the spare, which comes and goes by itself."""
-        table = l.processes()
-        return sorted(p for p in l.family(self.pid, table) - {self.pid}
-                      if table[p][1] != SPARE)
+        """Workers; not the spare, which comes and goes by itself, nor one
+        that is just being born."""
+        return sorted(self.workers().values())
 
     def fds(self):
         """How many descriptors it has, but for those of its spares: two of a

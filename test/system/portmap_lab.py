@@ -187,9 +187,13 @@ class Watch:
                       timeout)
         return int(m[1])
 
-    def status(self):
+    def status(self, skip=False):
+        """The counts; skip: what was said before the answer."""
         self.say('status')
-        text = self.line(r'status .*')[0]
+        text = self.line(r'.*')[0]
+        while skip and not text.startswith('status '):
+            text = self.line(r'.*')[0]
+        assert text.startswith('status '), f'"{text}" is no status'
         return {k: int(v) for k, v in re.findall(r'(\w+)=(-?\d+)', text)}
 
     def quiet(self, seconds):

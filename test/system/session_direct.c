@@ -84,8 +84,8 @@ static void
 finish(void)
 {
 	OK(!w.claimer.ended && !w.listener.ended, "neither session ended");
+	net_fini(&n); /* its descriptors are in the world's loop */
 	world_fini(&w);
-	net_fini(&n);
 }
 
 static void
@@ -358,7 +358,18 @@ send_initials(int fd, int count)
 	quic_endpoint_free(ep);
 }
 
-/* A listener's few connections are not for strangers who know its port. */
+/* What a server answers with the versions it knows. */
+static void
+send_versions(int fd, int count)
+{
+	uint8_t pkt[1200] = { 0xe0, 'o', 'd', 'd', '!', 8 };
+
+	for (int i = 0; i < count; i++)
+		net_send(&n, 1, fd, pkt, sizeof(pkt));
+}
+
+/* A listener's few connections are not for strangers who know its port, nor are
+ * its words through the relay. */
 static void
 case_initials(enum ipc_kind kind)
 {
@@ -372,10 +383,12 @@ case_initials(enum ipc_kind kind)
 	fd = net_stranger();
 	for (int i = 0; i < 10; i++) {
 		send_initials(fd, 64);
+		send_versions(fd, 64);
 		(void)usleep(10000); /* before anything of the claimer's */
 	}
 	OK(world_run(&w, world_is_ready, 5000),
 	    "connections of strangers do not keep the peer's out");
+	EQ_INT(w.listener.versions, 0, "nor do strangers make us speak");
 	(void)close(fd);
 	finish();
 }
@@ -435,8 +448,8 @@ case_raw(enum ipc_kind kind)
 	OK(w.claimer.explanation.payload == 1452, "payload 1452");
 	world_stop(&w.claimer);
 	OK(world_run(&w, world_is_ended, 2000), "STOP ends both");
+	net_fini(&n); /* its descriptors are in the world's loop */
 	world_fini(&w);
-	net_fini(&n);
 }
 
 /* One cannot, and one does not speak at all. */

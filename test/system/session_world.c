@@ -356,6 +356,8 @@ relay_some(struct end *e, struct buf_reader *batch)
 	while (ipc_packet_next(batch, 0, NULL, &p, &len) == 1) {
 		if (len > 30 && memcmp(p, "{\"type\":\"decision\"", 18) == 0)
 			e->decisions++;
+		if (len > 5 && *p >= 0x80 && memcmp(p + 1, "\0\0\0", 4) == 0)
+			e->versions++;
 		if (is_swallowed(e->w, p, len))
 			continue;
 		if (e->other->pid == 0 && e == &e->w->claimer)

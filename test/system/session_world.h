@@ -42,6 +42,7 @@ struct end {
 	struct ipc_explanation explanation;
 	unsigned claims_back;
 	unsigned decisions; /* decision envelopes it sent */
+	unsigned versions;  /* QUIC version negotiation packets it sent */
 	struct mono ended_at;
 };
 

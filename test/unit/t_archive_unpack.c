@@ -762,7 +762,7 @@ body_full(void)
 	char block[4096];
 
 	if (unshare(CLONE_NEWNS) != 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount(NULL, "/", "", MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    mount("tmpfs", ".", "tmpfs", 0, "size=1m") != 0 || chdir(root) != 0)
 		return 77;
 	memset(block, 'x', sizeof(block) - 1);

@@ -12,6 +12,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/listen.h"
+#include "daemon/portmap.h"
 #include "daemon/session.h"
 #include "lib/fd.h"
 #include "lib/log.h"
@@ -135,6 +136,36 @@ test_events(int fd)
 }
 
 static void
+unheard(void *arg, const struct portmap_mapping *mapping)
+{
+	(void)arg;
+	(void)mapping;
+}
+
+/* A worker that goes raw closes its managed sockets: their port may soon be
+ * somebody else's, and the gateway would let the world in there. */
+static void
+test_raw_mapping(void)
+{
+	struct session *s = fresh();
+	struct portmap_status status;
+
+	EQ_INT(portmap_want(d.portmap, 4242, unheard, NULL, &s->net.want), 0,
+	    "a port is wanted");
+	EQ_INT(report(s, PATH_KIND_MANAGED, "192.0.2.1:5", "up"), 0, "direct");
+	portmap_get_status(d.portmap, &status);
+	EQ_INT(status.wants, 1, "it stays wanted");
+	for (int i = 0; i < 40; i++)
+		(void)report(s, PATH_KIND_RELAY, NULL, "down");
+	EQ_INT(report(s, PATH_KIND_RAW, "192.0.2.1:5", "punched"), 0, "raw");
+	portmap_get_status(d.portmap, &status);
+	EQ_INT(status.wants, 0, "not any more, at once");
+	session_discard(s);
+	run_ms(1);
+	forget();
+}
+
+static void
 test_burst(int fd)
 {
 	struct session *s = fresh();
@@ -206,6 +237,7 @@ main(void)
 	forget();
 	test_events(fd);
 	test_burst(fd);
+	test_raw_mapping();
 	test_why(fd);
 	fd_close(&fd);
 	run_ms(10);

@@ -37,9 +37,12 @@ test_controls(void)
 	EQ_INT(direct_peek_own(r->d)->n, 2, "own list is kept");
 	rig_run(r, 0);
 	EQ_INT(rig_controls(r, DIRECT_OUT_CANDIDATES, 0), 1, "told at once");
-	EQ_INT(rig_controls(r, DIRECT_OUT_CALL_ME_MAYBE, 0), 1, "called too");
-	rig_run(r, 29 * MONO_SEC);
-	EQ_INT(rig_controls(r, DIRECT_OUT_CALL_ME_MAYBE, 0), 30,
+	EQ_INT(rig_controls(r, DIRECT_OUT_CALL_ME_MAYBE, 0), 0,
+	    "not called: peer v0.18.2 would gather before it probes");
+	rig_run(r, 1 * MONO_SEC);
+	EQ_INT(rig_controls(r, DIRECT_OUT_CALL_ME_MAYBE, 0), 1, "but soon");
+	rig_run(r, 28 * MONO_SEC);
+	EQ_INT(rig_controls(r, DIRECT_OUT_CALL_ME_MAYBE, 0), 29,
 	    "every second for 30 s");
 	EQ_INT(rig_controls(r, DIRECT_OUT_CANDIDATES, 0), 30, "both");
 	mark = r->n_log;
@@ -155,6 +158,17 @@ test_answer(void)
 	rig_input(r, &from, DISCO_PROBE, nonce);
 	rig_run(r, 0);
 	EQ_INT(r->n_log - mark, 0, "from elsewhere it is a replay");
+	/* Whoever sees it may send it sooner from elsewhere. */
+	rig_peer(r, FAR);
+	rig_run(r, 2 * MONO_SEC);
+	nonce = rig_probe(r, "203.0.113.101:5");
+	rig_run(r, 1 * MONO_SEC);
+	from = rig_addr(FAR);
+	mark = r->n_log;
+	rig_input(r, &from, DISCO_PROBE, nonce);
+	rig_run(r, 0);
+	EQ_INT(rig_count(r, DISCO_ACK, FAR, mark), 1,
+	    "but a candidate is answered, though it comes second");
 	rig_free(r);
 }
 
@@ -242,8 +256,8 @@ test_acks(void)
 static void
 test_schedule(void)
 {
-	static const int64_t want_ms[] = { 0, 60, 180, 420, 6000, 6060, 6180,
-		6420, 12000 };
+	static const int64_t want_ms[] = { 0, 60, 180, 1180, 6000, 6060, 6180,
+		7180, 12000 };
 	struct rig *r = rig_new();
 	struct direct_info info;
 	size_t n = 0;
@@ -260,7 +274,7 @@ test_schedule(void)
 	    "no controls without own addresses");
 	OK(direct_info(r->d, 0, &info) && info.state == DIRECT_TRY_PENDING,
 	    "pending");
-	rig_run(r, 2 * MONO_SEC);
+	rig_run(r, 3 * MONO_SEC);
 	OK(direct_info(r->d, 0, &info) && info.state == DIRECT_TRY_SILENT,
 	    "silent");
 	EQ_STR(direct_reason(r->d), "no address of the peer answers", "reason");
@@ -270,7 +284,7 @@ test_schedule(void)
 	EQ_INT(r->n_log - n, 40, "after an hour a burst a minute");
 	n = r->n_log;
 	direct_called(r->d, r->now);
-	rig_run(r, 1 * MONO_SEC);
+	rig_run(r, 2 * MONO_SEC);
 	EQ_INT(r->n_log - n, 4, "and one when the peer calls");
 	n = r->n_log;
 	direct_network_changed(r->d, r->now);
@@ -278,6 +292,42 @@ test_schedule(void)
 	EQ_INT(r->n_log - n, 0, "not beyond its budget");
 	rig_run(r, 30 * MONO_SEC);
 	EQ_INT(r->n_log - n, 20, "but often again in a new network");
+	rig_free(r);
+}
+
+static void
+test_native_calls(void)
+{
+	struct rig *r = rig_new();
+
+	direct_set_native(r->d);
+	rig_own(r, OWN);
+	rig_run(r, 0);
+	EQ_INT(rig_controls(r, DIRECT_OUT_CALL_ME_MAYBE, 0), 1,
+	    "a peer of ours is called at once");
+	rig_free(r);
+}
+
+/* The last probe of a burst is kept for the peer's call. */
+static void
+test_last_waits(void)
+{
+	struct rig *r = rig_new();
+	size_t n;
+
+	rig_peer(r, FAR);
+	rig_run(r, 100 * MONO_MS);
+	direct_called(r->d, r->now);
+	rig_run(r, 0);
+	EQ_INT(rig_count(r, DISCO_PROBE, FAR, 0), 2, "too early a call");
+	rig_run(r, 500 * MONO_MS);
+	n = r->n_log;
+	direct_called(r->d, r->now);
+	rig_run(r, 0);
+	EQ_INT(r->n_log - n, 1, "the last probe when the peer calls");
+	direct_called(r->d, r->now);
+	rig_run(r, 4 * MONO_SEC);
+	EQ_INT(r->n_log - n, 1, "and no more");
 	rig_free(r);
 }
 
@@ -448,6 +498,8 @@ main(void)
 	test_reflection();
 	test_acks();
 	test_schedule();
+	test_native_calls();
+	test_last_waits();
 	test_order();
 	test_unsendable();
 	test_refused();

@@ -157,6 +157,41 @@ test_ack_flood(void)
 	rig_run(r, 0);
 	EQ_INT(rig_count(r, DISCO_ACK, FAR, mark), 1,
 	    "strangers take no acks from those we know");
+	/* Nor do these, although known, from the path. */
+	rig_run(r, 10 * MONO_SEC);
+	mark = r->n_log;
+	for (int i = 0; i < 2000; i++) {
+		char text[40];
+
+		(void)snprintf(text, sizeof(text), "198.18.0.%d:7", i % 8);
+		(void)rig_probe(r, text);
+		if (i % 100 == 99)
+			(void)rig_probe(r, FAR);
+		rig_run(r, 1 * MONO_MS);
+	}
+	EQ_INT(rig_count(r, DISCO_ACK, FAR, mark), 20, "nor do those");
+	rig_free(r);
+}
+
+/* Probes from forged sources, fresh ones: no more than the budgets and a few
+ * leave for them. */
+static void
+test_trigger_flood(void)
+{
+	struct rig *r = rig_new();
+	size_t mark = r->n_log, total;
+
+	rig_own(r, OWN);
+	for (int i = 0; i < ROUNDS; i++) {
+		char text[40];
+
+		(void)snprintf(text, sizeof(text), "198.18.0.%d:7", i % 8);
+		(void)rig_probe(r, text);
+		rig_run(r, 5 * MONO_SEC / ROUNDS);
+	}
+	total = rig_count(r, DISCO_PROBE, NULL, mark);
+	OK(total >= 32 && total <= 8 * 4 + 16 * 6,
+	    "probes to forged sources are bounded: %zu", total);
 	rig_free(r);
 }
 
@@ -301,6 +336,7 @@ main(void)
 	test_flip();
 	test_room_returns();
 	test_ack_flood();
+	test_trigger_flood();
 	test_reflexive_eviction();
 	for (uint64_t seed = 1; seed <= RANDOM_RUNS; seed++)
 		test_random(seed);

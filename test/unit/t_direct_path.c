@@ -419,6 +419,43 @@ test_payload_shrinks(void)
 	rig_free(r);
 }
 
+/* A path that carries small packets only answers every probe: it is left alone
+ * for a while however the peer probes. */
+static void
+test_narrow(void)
+{
+	struct rig *r = rig_with(FAR);
+	struct rig_host *h = rig_host(r, FAR, 20 * MONO_MS);
+
+	r->chatty = true;
+	r->hears = true;
+	direct_set_native(r->d);
+	rig_run(r, 5 * MONO_SEC);
+	h->mtu = 1100;
+	rig_run(r, 10 * MONO_SEC);
+	OK(rig_is_on(r, NULL), "less than 1200 octets: relay");
+	for (int i = 0; i < 15; i++) {
+		(void)rig_probe(r, FAR);
+		direct_called(r->d, r->now);
+		rig_run(r, 1 * MONO_SEC);
+		if (!rig_is_on(r, NULL))
+			break;
+	}
+	OK(rig_is_on(r, NULL), "and so it stays");
+	h->mtu = 1452;
+	rig_run(r, 20 * MONO_SEC);
+	OK(rig_is_on(r, FAR), "until it is tried again");
+	EQ_INT(direct_payload(r->d), 1452, "and is wider");
+	h->mtu = 1100;
+	rig_run(r, 10 * MONO_SEC);
+	OK(rig_is_on(r, NULL), "narrow again");
+	h->mtu = 1452;
+	direct_network_changed(r->d, r->now);
+	rig_run(r, 1 * MONO_SEC);
+	OK(rig_is_on(r, FAR), "a new network is tried at once");
+	rig_free(r);
+}
+
 /* Loss of everything must not be taken for a small path. */
 static void
 test_payload_blackhole(void)
@@ -457,6 +494,7 @@ main(void)
 	test_called_while_direct();
 	test_payload();
 	test_payload_shrinks();
+	test_narrow();
 	test_payload_blackhole();
 	return tap_done();
 }

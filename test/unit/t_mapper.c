@@ -304,6 +304,36 @@ test_refusals(void)
 	finish("refusals later");
 }
 
+/* The gateway has a mapping, though not one that was ever any good, or not any
+ * more: it is removed all the same. */
+static void
+test_useless(void)
+{
+	sim_init(&s);
+	s.pcp = true;
+	memset(s.address, 0, sizeof(s.address)); /* no link to the outside */
+	sim_request(&s, 40000);
+	sim_pass(&s, 50 * MONO_MS);
+	EQ_INT(s.n_table, 1, "mapped without an address");
+	EQ_INT(s.n_reports, 0, "and not told");
+	mapper_release(s.m, 40000, s.now);
+	sim_pass(&s, 1 * MONO_SEC);
+	finish("without an address");
+
+	sim_init(&s);
+	s.pcp = true;
+	sim_request(&s, 40000);
+	sim_pass(&s, 50 * MONO_MS);
+	s.pcp_result = PCP_NO_RESOURCES;
+	for (int i = 0; i < 5000 && s.n_reports < 2; i++)
+		sim_pass(&s, 1 * MONO_SEC);
+	EQ_STR(last(), "40000 gone", "the renewal was refused");
+	s.pcp_result = 0;
+	mapper_release(s.m, 40000, s.now);
+	sim_pass(&s, 1 * MONO_SEC);
+	finish("renewal refused");
+}
+
 static void
 test_limits(void)
 {
@@ -407,6 +437,7 @@ main(void)
 	test_upnp_quirks();
 	test_upnp_lost();
 	test_refusals();
+	test_useless();
 	test_limits();
 	for (uint32_t seed = 1; seed <= 40; seed++)
 		test_chaos(seed);

@@ -396,7 +396,7 @@ body_full(void)
 	int64_t n = 0;
 	int r;
 
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	if (mount(NULL, "/", "", MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    mount("tmpfs", "m", "tmpfs", 0, "size=1m") != 0)
 		return 77;
 	r = try_open(p);
@@ -413,7 +413,7 @@ body_full(void)
 	p.size = 1 << 19;
 	if (try_open(p) != 0)
 		return 4; /* the space came back */
-	if (mount(NULL, "m", NULL, MS_REMOUNT | MS_RDONLY | MS_BIND, NULL) != 0)
+	if (mount(NULL, "m", "", MS_REMOUNT | MS_RDONLY | MS_BIND, NULL) != 0)
 		return 77;
 	if (try_open(p) != -EROFS)
 		return 5;

@@ -175,13 +175,13 @@ test_order(void)
 		p = start(NULL, NULL, 0);
 		hear(p, ranked[i - 1]);
 		hear(p, ranked[i]);
-		run(p, 300 * MONO_MS);
+		run(p, 800 * MONO_MS);
 		is_found(p, ranked[i]);
 	}
 	p = start(NULL, NULL, 0);
 	hear(p, "[fd7a:115c:a1e0::1]:9");
 	hear(p, "[fd00::1]:9");
-	run(p, 300 * MONO_MS);
+	run(p, 800 * MONO_MS);
 	is_found(p, "[fd00::1]:9");
 }
 
@@ -208,6 +208,39 @@ test_crowd(void)
 	is_found(p, "203.0.113.7:1");
 }
 
+/* Whoever learned the port punches it at once; the client comes later. */
+static void
+test_early_stranger(void)
+{
+	struct punch *p = start("203.0.113.7:1", NULL, 0);
+
+	for (int i = 0; i < 45; i++) {
+		hear(p, "198.51.100.1:1");
+		run(p, 10 * MONO_MS);
+	}
+	EQ_INT(punch_state(p), PUNCH_RUNNING, "a stranger does not end it");
+	hear(p, "203.0.113.7:1");
+	run(p, 249 * MONO_MS);
+	EQ_INT(punch_state(p), PUNCH_RUNNING, "lingers");
+	run(p, 1 * MONO_MS);
+	is_found(p, "203.0.113.7:1");
+
+	/* It may be the peer behind another NAT mapping. */
+	p = start("203.0.113.7:1", NULL, 0);
+	run(p, 10 * MONO_MS);
+	hear(p, "203.0.113.7:2");
+	run(p, 740 * MONO_MS);
+	is_found(p, "203.0.113.7:2");
+
+	/* A listener begins at once. */
+	p = start("203.0.113.7:1", NULL, PUNCH_CLIENT_DELAY_US);
+	hear(p, "203.0.113.7:2");
+	run(p, 399 * MONO_MS);
+	EQ_INT(punch_state(p), PUNCH_RUNNING, "a client waits less");
+	run(p, 1 * MONO_MS);
+	is_found(p, "203.0.113.7:2");
+}
+
 int
 main(void)
 {
@@ -216,5 +249,6 @@ main(void)
 	test_replies();
 	test_order();
 	test_crowd();
+	test_early_stranger();
 	return tap_done();
 }

@@ -7,7 +7,11 @@
 #include "test/unit/transfer_go.h"
 #include "test/unit/transfer_world.h"
 
+#ifdef VALGRIND
+#define ROUNDS 15
+#else
 #define ROUNDS 400
+#endif
 #define MOST_OF_A_KIND 64 /* a queue of v0.18.2 holds 80 */
 
 static void
