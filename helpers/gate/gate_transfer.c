@@ -26,47 +26,44 @@ gate_transfer_init(struct gate_transfer *t, const struct ipc_boot_gate *boot)
 
 int
 gate_transfer_judge(const struct gate_transfer *t, const struct key32 *holder,
-    int64_t now_unix, const struct key32 *source, const void *p, size_t len,
-    struct key32 *ret_quic_public, const char **ret_refusal)
+    int64_t now_unix, struct gate_claim *c)
 {
-	struct key32 quic_public;
-	int r = len <= IPC_MAX_ENVELOPE ? transfer_claim_judge(p, len,
-					      &t->envelope_key, &quic_public)
-					: -DT_ERR_TOO_LONG;
+	int r = -DT_ERR_TOO_LONG;
 
-	*ret_refusal = NULL;
+	c->refusal = NULL;
+	if (c->len <= IPC_MAX_ENVELOPE)
+		r = transfer_claim_judge(
+		    c->p, c->len, &t->envelope_key, &c->quic_public);
 	if (r == -DT_ERR_UNSUPPORTED || r == -DT_ERR_KEY)
-		*ret_refusal = TRANSFER_CLAIM_UNSUPPORTED;
+		c->refusal = TRANSFER_CLAIM_UNSUPPORTED;
 	if (r != 0)
 		return r;
 	if (holder != NULL) {
 		/* His own, again, is on its way to his session. */
-		if (!secret_equal(holder, source, sizeof(*holder)))
-			*ret_refusal = TRANSFER_CLAIM_TAKEN;
+		if (!secret_equal(holder, &c->source, sizeof(*holder)))
+			c->refusal = TRANSFER_CLAIM_TAKEN;
 		return -DT_ERR_LIMIT;
 	}
 	if (now_unix >= t->expires_unix) {
-		*ret_refusal = TRANSFER_CLAIM_EXPIRED;
+		c->refusal = TRANSFER_CLAIM_EXPIRED;
 		return -DT_ERR_EXPIRED;
 	}
-	*ret_quic_public = quic_public;
 	return 0;
 }
 
 void
-gate_transfer_accept(const struct gate_transfer *t, const struct key32 *source,
-    const struct key32 *quic_public, const void *p, size_t len,
+gate_transfer_accept(const struct gate_transfer *t, const struct gate_claim *c,
     struct ipc_accept *ret_accept)
 {
 	struct ipc_accept *a = ret_accept;
 
-	a->peer_derp = *source;
-	a->peer_quic = *quic_public;
+	a->peer_derp = c->source;
+	a->peer_quic = c->quic_public;
 	a->envelope_key = t->envelope_key;
-	session_keys_disco(
-	    &a->disco_key, &t->bearer, &t->session_id, &t->own_derp, source);
-	a->claim_len = (uint16_t)len;
-	memcpy(a->claim, p, len);
+	session_keys_disco(&a->disco_key, &t->bearer, &t->session_id,
+	    &t->own_derp, &c->source);
+	a->claim_len = (uint16_t)c->len;
+	memcpy(a->claim, c->p, c->len);
 }
 
 int

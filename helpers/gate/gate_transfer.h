@@ -19,28 +19,31 @@ struct gate_transfer {
 	int64_t expires_unix; /* seconds */
 };
 
+/* A packet of a stranger; the first three are given. */
+struct gate_claim {
+	struct key32 source;
+	const void *p;
+	size_t len;
+	struct key32 quic_public; /* of an acceptable claimant */
+	const char *refusal;      /* else why, for him; NULL: stay silent */
+};
+
 void gate_transfer_init(
     struct gate_transfer *t, const struct ipc_boot_gate *boot);
 
 /**
- * gate_transfer_judge(): a packet of a stranger.
+ * gate_transfer_judge(): may a session be started for it?
  * @holder: who has the slot, or NULL.
- * @ret_quic_public: of an acceptable claimant.
- * @ret_refusal: why it is refused, for gate_transfer_refuse(), or NULL: stay
- *               silent.
  *
- * Returns 0 for a claim that a session may be started for; else negative.
+ * Returns 0, or negative; fills in the rest of @c.
  */
 int gate_transfer_judge(const struct gate_transfer *t,
-    const struct key32 *holder, int64_t now_unix, const struct key32 *source,
-    const void *p, size_t len, struct key32 *ret_quic_public,
-    const char **ret_refusal);
+    const struct key32 *holder, int64_t now_unix, struct gate_claim *c);
 
 /** gate_transfer_accept(): what the daemon is told of a claimant.
  * @ret_accept: 33 KiB, zeroed; secret. */
 void gate_transfer_accept(const struct gate_transfer *t,
-    const struct key32 *source, const struct key32 *quic_public, const void *p,
-    size_t len, struct ipc_accept *ret_accept);
+    const struct gate_claim *c, struct ipc_accept *ret_accept);
 
 /** gate_transfer_refuse(): the answer.  0, -DT_ERR_FULL, -ENOMEM. */
 int gate_transfer_refuse(

@@ -318,35 +318,39 @@ refuse_claimant(
 		send_packet(g, source, packet, w.len);
 }
 
-static void
-judge_transfer(struct gate_worker *g, const struct key32 *source, const void *p,
-    size_t len)
+/* Tell the daemon whom to start a session for. */
+static int
+send_claimant(struct gate_worker *g, const struct gate_claim *c)
 {
-	const char *refusal;
-	struct key32 quic_public;
-	struct ipc_accept *a;
-	int r = gate_transfer_judge(&g->transfer, g->held ? &g->holder : NULL,
-	    mono_unix_seconds(), source, p, len, &quic_public, &refusal);
+	struct ipc_accept *a = calloc(1, sizeof(*a));
+	int r;
 
-	if (refusal != NULL)
-		refuse_claimant(g, source, refusal);
+	if (a == NULL)
+		return -ENOMEM;
+	gate_transfer_accept(&g->transfer, c, a);
+	r = post_accept(g, a);
+	secret_wipe(a, sizeof(*a));
+	free(a);
+	return r;
+}
+
+static void
+judge_transfer(struct gate_worker *g, struct gate_claim *c)
+{
+	int r = gate_transfer_judge(
+	    &g->transfer, g->held ? &g->holder : NULL, mono_unix_seconds(), c);
+
+	if (c->refusal != NULL)
+		refuse_claimant(g, &c->source, c->refusal);
 	if (r != 0)
 		return;
-	a = calloc(1, sizeof(*a));
-	r = -ENOMEM;
-	if (a != NULL) {
-		gate_transfer_accept(
-		    &g->transfer, source, &quic_public, p, len, a);
-		r = post_accept(g, a);
-		secret_wipe(a, sizeof(*a));
-	}
-	free(a);
+	r = send_claimant(g, c);
 	if (r != 0) {
 		log_warn_r(r, "claim", "cannot hand it over");
 		return;
 	}
 	g->held = true;
-	g->holder = *source;
+	g->holder = c->source;
 }
 
 static int
@@ -354,16 +358,16 @@ on_packets(void *arg, struct buf_reader *batch, struct mono now)
 {
 	struct gate_worker *g = arg;
 	const uint8_t *key, *p;
-	struct key32 source;
-	size_t len;
+	struct gate_claim c;
 	int r;
 
-	while ((r = ipc_packet_next(batch, 1, &key, &p, &len)) == 1) {
-		memcpy(source.b, key, sizeof(source.b));
+	while ((r = ipc_packet_next(batch, 1, &key, &p, &c.len)) == 1) {
+		memcpy(c.source.b, key, sizeof(c.source.b));
+		c.p = p;
 		if (g->is_transfer)
-			judge_transfer(g, &source, p, len);
+			judge_transfer(g, &c);
 		else
-			judge(g, &source, p, len, now);
+			judge(g, &c.source, p, c.len, now);
 	}
 	return r;
 }

@@ -25,6 +25,9 @@
 #define MAX_CONNS (TRANSFER_MAX_STREAMS + 4)
 /* 1.3 Gb/s at 200 ms: what one stream may have under way. */
 #define WINDOW_MAX ((uint64_t)TRANSFER_WINDOW_MAX)
+/* Unasked credit where no slow reader can be behind it: files, and flow B,
+ * whose senders wait for ever.  5 s of an output of 1.7 MB/s. */
+#define WINDOW_FIRST ((uint64_t)8 << 20)
 /* The same at the sender, and what the source is read ahead. */
 #define SEND_BUFFER ((size_t)TRANSFER_WINDOW_MAX + ((size_t)1 << 20))
 
@@ -132,19 +135,19 @@ void
 transfer_quic_params(const struct session *s, struct quic_params *p)
 {
 	struct transfer_window w;
-	bool issuer = s->boot.listener;
 
-	/* Of streams that are striped each must get its chunk through, so the
-	 * unasked credit depends on how many there may be. */
-	transfer_window_init(
-	    &w, issuer ? TRANSFER_OWN_STREAMS : TRANSFER_MAX_STREAMS);
+	/* As an issuer we say how many streams there are; others need room for
+	 * a chunk of each of 16. */
+	transfer_window_init(&w, TRANSFER_OWN_STREAMS);
+	p->conn_window = WINDOW_FIRST;
+	if (s->boot.listener && !s->boot.transfer.blocks)
+		p->conn_window = (uint64_t)transfer_window_limit(&w);
+	p->stream_window = p->conn_window;
 	p->idle_timeout_us = IDLE_US;
 	p->keep_alive_us = KEEP_ALIVE_US;
 	p->max_conns = MAX_CONNS;
 	p->max_bidi = 1; /* refused; 0 would be a default */
 	p->max_uni = s->transfer->sender ? 0 : TRANSFER_MAX_STREAMS;
-	p->stream_window = (uint64_t)transfer_window_limit(&w);
-	p->conn_window = (uint64_t)transfer_window_limit(&w);
 	p->stream_window_max = WINDOW_MAX;
 	p->conn_window_max = WINDOW_MAX;
 	p->send_buffer = SEND_BUFFER;
