@@ -237,6 +237,15 @@ envelope_build_abort(struct buf_writer *w, const char *reason,
 	return envelope_build(w, &e, key);
 }
 
+/* Separators of lines, and what turns the direction of writing: U+2028 to
+ * U+202E, U+2066 to U+2069. */
+static bool
+is_turning(uint8_t a, uint8_t b)
+{
+	return (a == 0x80 && b >= 0xa8 && b <= 0xae) ||
+	       (a == 0x81 && b >= 0xa6 && b <= 0xa9);
+}
+
 /* C0, DEL, and C1, which terminals obey when it comes as UTF-8. */
 static size_t
 control_len(const char *p, size_t n)
@@ -247,6 +256,8 @@ control_len(const char *p, size_t n)
 		return 1;
 	if (c == 0xc2 && n > 1 && (uint8_t)p[1] < 0xa0)
 		return 2;
+	if (c == 0xe2 && n > 2 && is_turning((uint8_t)p[1], (uint8_t)p[2]))
+		return 3;
 	return 0;
 }
 

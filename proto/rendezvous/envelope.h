@@ -124,8 +124,9 @@ int envelope_build_abort(struct buf_writer *w, const char *reason,
 bool envelope_text_equal(struct message_text t, const char *s);
 
 /**
- * envelope_text_sanitise(): for terminals and logs: control characters become
- * '?', the text is cut at a character boundary and terminated.
+ * envelope_text_sanitise(): for terminals and logs: control characters, line
+ * separators and bidirectional overrides become '?', the text is cut at a
+ * character boundary and terminated.
  */
 void envelope_text_sanitise(struct message_text t, char *out, size_t cap);
 

@@ -394,6 +394,16 @@ test_sanitise(void)
 	EQ_STR(out, "a?[2J??b?", "controls become question marks");
 	envelope_text_sanitise(MESSAGE_TEXT("caf\xc3\xa9"), out, 5);
 	EQ_STR(out, "caf", "cut before a split character");
+	envelope_text_sanitise(MESSAGE_TEXT("\xe2\x80\xa8"
+					    "a\xe2\x80\xae"
+					    "b\xe2\x81\xa6\xe2\x81\xa9"),
+	    out, sizeof(out));
+	EQ_STR(out, "?a?b??", "nor turn the direction");
+	envelope_text_sanitise(
+	    MESSAGE_TEXT("\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xaa"), out,
+	    sizeof(out));
+	EQ_STR(out, "\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xaa",
+	    "their neighbours stay");
 	envelope_text_sanitise((struct message_text){ NULL, 0 }, out, 5);
 	EQ_STR(out, "", "nothing");
 }
