@@ -17,6 +17,7 @@
 
 #include "lib/err.h"
 #include "lib/fd.h"
+#include "proto/ipc/exitcode.h"
 #include "proto/transfer/transfer_header.h"
 #include "proto/transfer/transfer_policy.h"
 #include "test/system/session_net.h"
@@ -44,6 +45,7 @@ struct job {
 	int save_result;    /* of SAVED */
 	int64_t stop_after; /* the source stays silent from there on */
 	int rate;           /* sink: bytes per ms it takes; 0: all */
+	bool is_device;     /* the sink is /dev/null */
 	bool by_udp;        /* sockets, by way of the proxy of net */
 };
 
@@ -247,6 +249,8 @@ open_sink(void)
 		sink.fd = memfd_create("sink", MFD_CLOEXEC);
 		return dup(sink.fd);
 	}
+	if (job->is_device)
+		return open("/dev/null", O_WRONLY | O_CLOEXEC);
 	make_pipe(fds);
 	sink.fd = fds[0];
 	sink.timer = loop_timer_new(w.loop, on_rate, NULL);
@@ -707,6 +711,76 @@ case_killed(void)
 	}
 }
 
+/* The sink's reader goes away. */
+static void
+case_broken_pipe(void)
+{
+	struct job j = { .name = "broken pipe", .size = 8 * MIB, .rate = 100 };
+
+	begin(&j);
+	(void)world_run(&w, some_moved, 5000);
+	loop_io_free(sink.io);
+	sink.io = NULL;
+	loop_timer_free(sink.timer);
+	sink.timer = NULL;
+	fd_close(&sink.fd);
+	OK(world_run(&w, world_is_ended, 5000), "broken pipe: both end");
+	check_failed(-DT_ERR_PEER_ABORTED, -EPIPE, "Broken pipe");
+	finish();
+}
+
+/* Neither polled nor by offset. */
+static void
+case_devices(void)
+{
+	struct job j = { .name = "devices", .size = 4 * MIB };
+	const struct ipc_progress *p = &progress[1];
+
+	j.is_device = true;
+	begin(&j);
+	OK(world_run(&w, world_is_ended, PATIENCE_MS), "devices: ends");
+	OK(w.claimer.reason.code == 0 && w.listener.reason.code == 0 &&
+		p->final && p->moved == j.size,
+	    "devices: to /dev/null");
+	if (getenv("ASAN_OPTIONS") == NULL) {
+		finish();
+		begin(&j);
+		(void)world_run(&w, world_is_ready, 5000);
+		OK(world_is_confined(w.claimer.pid) &&
+			world_is_confined(w.listener.pid),
+		    "both are confined");
+	}
+	finish();
+}
+
+/* What the daemon may not say. */
+static void
+case_violations(void)
+{
+	for (int i = 0; i < 4; i++) {
+		struct job j = {
+			.name = "violation", .size = 1000, .stop_after = 900
+		};
+		static const enum ipc_type types[] = { IPC_SINK, IPC_OPENED };
+		struct end *e;
+		siginfo_t info = { 0 };
+
+		begin(&j);
+		(void)world_run(&w, some_moved, 5000);
+		e = i < 2 ? receiver() : sender();
+		send_sink(e, types[i % 2], 99);
+		for (int n = 0; n < 100 && info.si_pid == 0; n++) {
+			(void)world_run(&w, never, 10);
+			(void)waitid(P_PID, (id_t)e->pid, &info,
+			    WEXITED | WNOHANG | WNOWAIT);
+		}
+		OK(info.si_code == CLD_EXITED &&
+			info.si_status == EXIT_WORKER_IPC,
+		    "an unasked %s ends the worker", ipc_name(types[i % 2]));
+		finish();
+	}
+}
+
 /* A reader of 1 MB/s, far longer than any timer of the peer's. */
 static void
 case_slow(void)
@@ -797,6 +871,9 @@ static const struct {
 	{ "cancel", case_cancel },
 	{ "cancel_early", case_cancel_early },
 	{ "killed", case_killed },
+	{ "broken_pipe", case_broken_pipe },
+	{ "devices", case_devices },
+	{ "violations", case_violations },
 	{ "slow", case_slow },
 	{ "loss", case_loss },
 	{ "switch", case_switch },
