@@ -16,6 +16,8 @@ struct receive_cmd {
 	struct recv_sink *sink;
 	bool token_to_stdout;
 	bool is_folder;
+	bool is_whole; /* nothing can be missing when it is saved */
+	bool is_saved;
 	json_t *save_id; /* a reference, while saving */
 };
 
@@ -58,6 +60,7 @@ on_saved(void *arg, int r)
 		    c->run.job, c->save_id, r, recv_sink_reason(c->sink));
 	else
 		job_answer(c->run.job, c->save_id, NULL, -1);
+	c->is_saved = r == 0;
 	json_decref(c->save_id);
 	c->save_id = NULL;
 }
@@ -79,6 +82,16 @@ on_save(void *arg, struct job *j, json_t *id, const json_t *params)
 	c->save_id = json_incref(id);
 	recv_sink_save(
 	    c->sink, json_integer_value(json_object_get(params, "body")));
+}
+
+/* The sender may be gone, or have given up, before it heard that all is here:
+ * then it is here all the same. */
+static int
+judge_end(void *arg, int code)
+{
+	const struct receive_cmd *c = arg;
+
+	return c->is_saved && c->is_whole ? CLI_EXIT_OK : code;
 }
 
 static void
@@ -127,6 +140,7 @@ on_open(void *arg, struct job *j, json_t *id, const json_t *params)
 	int r;
 
 	c->is_folder = strcmp(kind, "directory") == 0;
+	c->is_whole = c->is_folder || (strcmp(kind, "file") == 0 && size > 0);
 	if (strcmp(kind, "text") == 0)
 		r = recv_sink_stdout(c->sink, false, &fd);
 	else if (c->is_folder)
@@ -255,6 +269,7 @@ cmd_receive(const struct cli_call *call)
 				     .on_token = on_token,
 				     .on_open = on_open,
 				     .on_save = on_save,
+				     .judge_end = judge_end,
 				     .on_moved = on_moved } };
 	struct cli_token token;
 	int code = cmd_receive_check_port(call);

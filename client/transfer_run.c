@@ -126,6 +126,14 @@ on_open(void *arg, struct job *j, json_t *id, const json_t *params)
 	t->on_open(t->arg, j, id, params);
 }
 
+static int
+judge_end(void *arg, int code)
+{
+	struct transfer_run *t = arg;
+
+	return t->judge_end(t->arg, code);
+}
+
 static void
 on_save(void *arg, struct job *j, json_t *id, const json_t *params)
 {
@@ -145,6 +153,7 @@ transfer_run_init(struct transfer_run *t)
 		.on_result = on_result,
 		.on_open = t->on_open != NULL ? on_open : NULL,
 		.on_save = t->on_save != NULL ? on_save : NULL,
+		.judge_end = t->judge_end != NULL ? judge_end : NULL,
 		.on_progress = on_progress,
 		.on_text = on_text,
 		.arg = t };

@@ -40,6 +40,8 @@ struct transfer_run {
 	    void *arg, struct job *j, json_t *id, const json_t *params);
 	void (*on_save)(
 	    void *arg, struct job *j, json_t *id, const json_t *params);
+	/* See job.h; may be NULL. */
+	int (*judge_end)(void *arg, int code);
 	/* So many bytes by our own count; may be NULL. */
 	void (*on_moved)(void *arg, int64_t bytes);
 	void *arg;
