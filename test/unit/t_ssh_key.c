@@ -155,6 +155,25 @@ test_truncated(void)
 }
 
 static void
+test_base64(void)
+{
+	/* Of a type that says "a", so that only the coding decides. */
+	EQ_INT(parse("ssh-rsa AAAAAWE="), -DT_ERR_KEY, "one padding");
+	EQ_INT(
+	    parse("ssh-rsa AAAAAWF="), -DT_ERR_SYNTAX, "bits behind the end");
+	EQ_INT(parse("ssh-rsa AAAAAWE"), -DT_ERR_SYNTAX, "no padding");
+	EQ_INT(parse("ssh-rsa AAAAAWE=="), -DT_ERR_SYNTAX, "more padding");
+	EQ_INT(parse("ssh-rsa AAAAAQ=="), -DT_ERR_KEY, "two paddings");
+	EQ_INT(
+	    parse("ssh-rsa AAAAAR=="), -DT_ERR_SYNTAX, "bits behind the end");
+	EQ_INT(parse("ssh-rsa AAAAA==="), -DT_ERR_SYNTAX, "three paddings");
+	EQ_INT(parse("ssh-rsa AAAA===="), -DT_ERR_SYNTAX, "four paddings");
+	EQ_INT(parse("ssh-rsa AA=AAAWE"), -DT_ERR_SYNTAX, "padding inside");
+	EQ_INT(parse("ssh-rsa AAAAAW_-"), -DT_ERR_SYNTAX, "the other alphabet");
+	EQ_INT(parse("ssh-rsa AAAAAWE\xc3\xa4"), -DT_ERR_SYNTAX, "no ASCII");
+}
+
+static void
 test_limits(void)
 {
 	char text[SSH_KEY_MAX_TEXT + 16];
@@ -313,6 +332,7 @@ main(void)
 	test_good();
 	test_bad();
 	test_truncated();
+	test_base64();
 	test_limits();
 	test_rsa();
 	test_others();
