@@ -781,6 +781,88 @@ case_violations(void)
 	}
 }
 
+enum mischief {
+	STOP_SENDER,
+	STOP_RECEIVER,
+	PAUSE_SENDER,
+	PAUSE_RECEIVER,
+	CUT,
+	N_MISCHIEFS
+};
+
+static void
+mischief(enum mischief m)
+{
+	struct end *e = m == PAUSE_SENDER ? sender() : receiver();
+
+	switch (m) {
+	case STOP_SENDER:
+		stop(sender(), -ECANCELED);
+		break;
+	case STOP_RECEIVER:
+		stop(receiver(), -ECANCELED);
+		break;
+	case PAUSE_SENDER:
+	case PAUSE_RECEIVER:
+		(void)kill(e->pid, SIGSTOP);
+		(void)world_run(&w, never, 700);
+		(void)kill(e->pid, SIGCONT);
+		break;
+	case CUT:
+		w.cut = true;
+		(void)world_run(&w, never, 700);
+		w.cut = false;
+		break;
+	case N_MISCHIEFS:
+		break;
+	}
+}
+
+/* Whatever happens when: nobody hangs, and nobody believes what is not so. */
+static void
+case_chaos(void)
+{
+	uint64_t x = 20261121;
+
+	for (int i = 0; i < 60; i++) {
+		struct job j = { .name = "chaos",
+			.offer = i & 1,
+			.size = 6 * MIB,
+			.streams = (i & 2) != 0 ? 8 : 0,
+			.from_file = (i & 4) != 0,
+			.to_file = (i & 8) != 0,
+			.rate = 300000,
+			.kind = (i & 1) != 0 ? TRANSFER_KIND_FILE
+					     : TRANSFER_KIND_UNKNOWN };
+		enum mischief m;
+		int ms;
+		bool may_fail;
+
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		m = (enum mischief)((x >> 33) % N_MISCHIEFS);
+		ms = (int)((x >> 40) % 100);
+		may_fail = m == STOP_SENDER || m == STOP_RECEIVER;
+		printf("# round %d: mischief %d after %d ms\n", i, m, ms);
+		begin(&j);
+		(void)world_run(&w, world_is_ended, ms);
+		if (!world_is_ended(&w) && (w.listener.pid != 0 || m == CUT))
+			mischief(m);
+		OK(world_run(&w, world_is_ended, 8000), "chaos: ends");
+		if (receiver()->reason.code == 0)
+			(void)world_run(&w, is_done, 1000);
+		OK(sender()->reason.code != 0 || receiver()->reason.code == 0,
+		    "chaos: the sender believes what is so");
+		OK(receiver()->reason.code != 0 || is_whole(),
+		    "chaos: and the receiver has it");
+		if (!may_fail)
+			OK(sender()->reason.code == 0,
+			    "chaos: no reason to fail");
+		if (sender()->reason.code != 0)
+			show_ends();
+		finish();
+	}
+}
+
 /* A reader of 1 MB/s, far longer than any timer of the peer's. */
 static void
 case_slow(void)
@@ -874,6 +956,7 @@ static const struct {
 	{ "broken_pipe", case_broken_pipe },
 	{ "devices", case_devices },
 	{ "violations", case_violations },
+	{ "chaos", case_chaos },
 	{ "slow", case_slow },
 	{ "loss", case_loss },
 	{ "switch", case_switch },
