@@ -231,7 +231,8 @@ is_sane(const struct message *m)
 static bool
 take_message(struct archive_proc *p)
 {
-	static char in[sizeof(struct message) + 2 * ARCHIVE_REPORT_MAX_PATH];
+	static char
+	    in[sizeof(struct message) + 2 * (size_t)ARCHIVE_REPORT_MAX_PATH];
 	struct message m;
 	ssize_t n;
 

@@ -300,7 +300,7 @@ lock(int fd)
 static int
 open_locked(struct edit *e)
 {
-	struct stat st, now;
+	struct stat st = { 0 }, now;
 
 	for (int i = 0; i < MAX_REPLACED; i++) {
 		int r = open_file(e, &st);
