@@ -768,6 +768,7 @@ case_violations(void)
 		begin(&j);
 		(void)world_run(&w, some_moved, 5000);
 		e = i < 2 ? receiver() : sender();
+		j.is_device = true;
 		send_sink(e, types[i % 2], 99);
 		for (int n = 0; n < 100 && info.si_pid == 0; n++) {
 			(void)world_run(&w, never, 10);
