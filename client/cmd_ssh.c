@@ -248,11 +248,20 @@ on_greeting_end(void *arg, int r, const char *why)
 {
 	struct accept_cmd *c = arg;
 
-	if (r < 0 && why != NULL) {
-		cli_out_error("%s", why);
+	if (r == -DT_ERR_TRUNCATED)
+		return; /* the end of the session says why */
+	if (r < 0) {
+		cli_out_error("%s", why != NULL ? why : err_str(r));
 		job_fail(c->job, CLI_EXIT_REMOTE_IO);
-	} else if (is_sent(c))
-		loop_timer_in(c->timer, CONFIRM_US);
+	}
+}
+
+static void
+on_greeting(void *arg)
+{
+	struct accept_cmd *c = arg;
+
+	loop_timer_in(c->timer, CONFIRM_US);
 }
 
 /* An inviter of v0.18.2 closes the connection when it has the key, without
@@ -273,7 +282,7 @@ on_confirm_timer(void *arg, struct mono now)
 	struct accept_cmd *c = arg;
 
 	(void)now;
-	job_fail(c->job, CLI_EXIT_OK);
+	job_fail(c->job, is_sent(c) ? CLI_EXIT_OK : CLI_EXIT_TIMED_OUT);
 }
 
 /* One line; what the siblings take for yes. */
@@ -333,6 +342,7 @@ send_key(const struct cli_call *call, const struct cli_token *token,
 	struct ssh_talk_params p = { .own = TRANSFER_KIND_SSH_ACCEPT,
 		.peer = TRANSFER_KIND_SSH_INVITE,
 		.text = text,
+		.on_header = on_greeting,
 		.on_end = on_greeting_end,
 		.arg = &c };
 	int fds[2], code = CLI_EXIT_FAILED;

@@ -101,6 +101,8 @@ take(struct ssh_talk *t, const uint8_t *p, size_t n, const char **ret_why)
 			*ret_why = "the peer offers something else";
 			return -DT_ERR_PEER_PROTOCOL;
 		}
+		if (r == 1 && t->p.on_header != NULL)
+			t->p.on_header(t->p.arg);
 	}
 	if (n - used > MAX_TEXT - t->len) {
 		*ret_why = "invalid public key: too long";
@@ -123,7 +125,9 @@ read_some(struct ssh_talk *t)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n <= 0) {
-		end(t, t->has_header ? 0 : -DT_ERR_TRUNCATED, NULL);
+		end(t, t->has_header ? 0 : -DT_ERR_TRUNCATED,
+		    "the other side left before everything arrived; "
+		    "try again");
 		return false;
 	}
 	r = take(t, buf, (size_t)n, &why);

@@ -23,6 +23,8 @@ struct ssh_talk_params {
 	/* What follows our header; then our direction ends.  NULL: nothing
 	 * follows, and it stays open. */
 	const char *text;
+	/* The peer is what it should be; may be NULL. */
+	void (*on_header)(void *arg);
 	/* The peer's direction ended (0), or what is wrong with it; once.
 	 * @why: static, for the user; or NULL. */
 	void (*on_end)(void *arg, int r, const char *why);
