@@ -66,10 +66,10 @@ class Party:
         self.is_go = name == 'Go'
         self.home = pathlib.Path(env['HOME'])
 
-    def start(self, *args, **kwargs):
+    def start(self, *args, prefix=(), **kwargs):
         kwargs.setdefault('cwd', self.home)
-        return self.lab.start([self.derphole, *args, *self.flags], self.env,
-                              **kwargs)
+        return self.lab.start([*prefix, self.derphole, *args, *self.flags],
+                              self.env, **kwargs)
 
     def listen(self, stdout):
         p = self.start('listen', stdout=stdout)

@@ -47,7 +47,7 @@ void net_init(struct net *n, struct world *w, enum ipc_kind kind, bool proxied,
 void net_init_transfer(struct net *n, struct world *w, bool proxied);
 /** net_boot(): what a worker is told of the network. */
 void net_boot(struct end *e);
-/** net_fini(): after world_fini(). */
+/** net_fini(): before world_fini(), whose loop it leaves. */
 void net_fini(struct net *n);
 
 /** net_roam(): the proxy's socket towards @to's peer changes its port: what

@@ -377,9 +377,9 @@ finish(void)
 	loop_timer_free(sink.timer);
 	fd_close(&source.fd);
 	fd_close(&sink.fd);
-	world_fini(&w);
 	if (job->by_udp)
-		net_fini(&net);
+		net_fini(&net); /* while there is a loop */
+	world_fini(&w);
 	free(content);
 }
 
