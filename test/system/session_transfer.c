@@ -777,7 +777,8 @@ case_violations(void)
 		}
 		OK(info.si_code == CLD_EXITED &&
 			info.si_status == EXIT_WORKER_IPC,
-		    "an unasked %s ends the worker", ipc_name(types[i % 2]));
+		    "an unasked %s ends the worker",
+		    ipc_name((uint16_t)types[i % 2]));
 		finish();
 	}
 }
