@@ -826,7 +826,7 @@ case_chaos(void)
 {
 	uint64_t x = 20261121;
 
-	for (int i = 0; i < 60; i++) {
+	for (int i = 0; i < 24; i++) {
 		struct job j = { .name = "chaos",
 			.offer = i & 1,
 			.size = 6 * MIB,
