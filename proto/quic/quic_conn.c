@@ -24,6 +24,9 @@
 #define NS_PER_US 1000
 /* Close packets are short: header, code, reason, tag. */
 #define CLOSE_MAX 1200
+/* After so long without a word of the peer the path may have been dead, and the
+ * probe timer have doubled several times. */
+#define SILENCE_US (300 * MONO_MS)
 /* Longest a tomb stays, and what a handshake has for a probe timeout. */
 #define TOMB_MAX_US (3 * MONO_SEC)
 
@@ -336,6 +339,7 @@ quic_conn_read(
 	uint64_t before = quic_callback_decrypted();
 	/* Before, the keys may be those that anybody can have. */
 	bool was_ready = c->state == QUIC_CONN_READY;
+	bool was_silent = mono_diff(now, c->last_received) >= SILENCE_US;
 	int r;
 
 	c->pkts_received++;
@@ -348,6 +352,8 @@ quic_conn_read(
 		c->heard_ns = c->last_ns;
 		if (was_ready)
 			c->ep->n_genuine++;
+		if (was_ready && was_silent)
+			c->revive_ns = c->idle_ns;
 	}
 	if (r == 0)
 		return 0;
@@ -371,15 +377,50 @@ quic_conn_expire(struct quic_conn *c, struct mono now)
 		quic_conn_fail(c, now, r);
 }
 
-void
-quic_conn_kick(struct quic_conn *c, struct mono now)
+/* Keep-alive is no probe: look behind it. */
+static uint64_t
+probe_expiry(struct quic_conn *c)
 {
-	uint64_t ts = quic_conn_clock(c, now), expiry;
+	uint64_t expiry;
 
-	/* Keep-alive is no probe: look behind it. */
 	ngtcp2_conn_set_keep_alive_timeout(c->conn, UINT64_MAX);
 	expiry = ngtcp2_conn_get_expiry(c->conn);
 	ngtcp2_conn_set_keep_alive_timeout(c->conn, quic_conn_keep_alive_ns(c));
+	return expiry;
+}
+
+void
+quic_conn_revive(struct quic_conn *c, struct mono now)
+{
+	uint64_t ts = quic_conn_clock(c, now), expiry, age_ns = c->revive_ns;
+	ngtcp2_conn_info info;
+
+	c->revive_ns = 0;
+	ngtcp2_conn_get_conn_info(c->conn, &info);
+	expiry = probe_expiry(c);
+	/* One probe timeout at most is what it is without having doubled. */
+	if (info.bytes_in_flight == 0 || expiry == UINT64_MAX ||
+	    expiry <= ts + ngtcp2_conn_get_pto(c->conn) ||
+	    expiry >= c->heard_ns + age_ns)
+		return;
+	c->offset_ns += expiry - ts;
+	quic_conn_touch(c);
+}
+
+void
+quic_conn_ask(struct quic_conn *c, struct mono now)
+{
+	(void)now;
+	/* The peer may still be on its way back: leave it time. */
+	c->revive_ns = c->idle_ns / 5 * 4;
+	quic_conn_ping(c);
+}
+
+void
+quic_conn_kick(struct quic_conn *c, struct mono now)
+{
+	uint64_t ts = quic_conn_clock(c, now), expiry = probe_expiry(c);
+
 	quic_conn_touch(c);
 	c->ping = true;
 	if (expiry == UINT64_MAX || expiry <= ts)

@@ -243,6 +243,82 @@ test_renew_speed(void)
 	    "forgetting the old path helps");
 }
 
+static uint64_t
+total_got(const struct pair *p)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < 2; i++)
+		for (const struct pair_stream *s = p->side[i].streams;
+		     s != NULL; s = s->next)
+			n += s->got;
+	return n;
+}
+
+static uint64_t wanted;
+
+static bool
+got_more(struct pair *p)
+{
+	return total_got(p) >= wanted;
+}
+
+/*
+ * Nothing passes for @out_us, then everything again; the ends hear of that one
+ * after the other, or not at all.  How long until data comes?  One end sends
+ * as fast as it can, or both do.
+ */
+static int64_t
+comes_back(int64_t out_us, bool both, bool told)
+{
+	struct pair *p = pair_new(9);
+	struct mono back;
+	int64_t us;
+
+	p->us_per_pkt = 100;
+	p->side[1].no_answer = !both;
+	p->side[1].echo_len = UINT64_C(10000000000);
+	if (pair_start(p, NULL, NULL) != 0 ||
+	    !pair_run(p, MONO_SEC, pair_both_ready))
+		OK(false, "handshake");
+	(void)pair_must_open(&p->side[0], UINT64_C(10000000000));
+	(void)pair_run(p, 2 * MONO_SEC, NULL);
+	p->hole = true;
+	(void)pair_run(p, out_us, NULL);
+	back = p->now;
+	/* What the first says is lost: the other is not there yet. */
+	if (told)
+		quic_endpoint_revive(p->side[0].ep, p->now);
+	pair_flush(p, 0);
+	p->hole = false;
+	wanted = total_got(p) + 1;
+	if (told) {
+		(void)pair_run(p, 30 * MONO_MS, NULL);
+		quic_endpoint_revive(p->side[1].ep, p->now);
+	}
+	OK(pair_run(p, 20 * MONO_SEC, got_more), "data comes");
+	us = mono_diff(p->now, back);
+	printf("# away %lld ms, %s, %s: %lld ms\n",
+	    (long long)(out_us / MONO_MS), both ? "both send" : "one sends",
+	    told ? "told" : "not told", (long long)(us / MONO_MS));
+	EQ_INT(p->side[0].n_closed + p->side[1].n_closed, 0,
+	    "the connection lives");
+	pair_free(p);
+	return us;
+}
+
+static void
+test_revive(void)
+{
+	for (int both = 0; both < 2; both++)
+		for (int s = 1; s < 6; s++) {
+			(void)comes_back(s * MONO_SEC, both == 1, false);
+			OK(comes_back(s * MONO_SEC, both == 1, true) <
+				100 * MONO_MS,
+			    "soon, after %d s", s);
+		}
+}
+
 int
 main(void)
 {
@@ -258,5 +334,6 @@ main(void)
 	test_renew(false, true);
 	test_renew(false, false);
 	test_renew_speed();
+	test_revive();
 	return tap_done();
 }
