@@ -113,6 +113,7 @@ on_link_state(void *arg, struct mono now)
 
 	relay_link_info(s->link, &info);
 	event_session(s, "relay-state", event_relay(&info));
+	session_worker_relay_state(s);
 	if (s->state != SESSION_CONNECTING)
 		return;
 	if (info.state == RELAY_LINK_CONNECTED)
