@@ -124,7 +124,7 @@ retry_delay(struct relay_link *link, int r, struct mono now)
 	/* Its machine lives, and says that it is not up yet: that costs nobody
 	 * anything, and what waits is to wait little longer than it has to. */
 	if (r == -ECONNREFUSED || link->lived_us >= RELAY_LINK_LIVED_US) {
-		most = gone / 10;
+		most = gone / 20;
 		if (most < RELAY_LINK_QUICK_RETRY_US)
 			most = RELAY_LINK_QUICK_RETRY_US;
 		if (most > RELAY_LINK_URGENT_RETRY_US)

@@ -27,6 +27,8 @@
 /* After so long without a word of the peer the path may have been dead, and the
  * probe timer have doubled several times. */
 #define SILENCE_US (300 * MONO_MS)
+/* An ACK that is put off, at most 25 ms, hides the probe timer: look again. */
+#define REVIVE_NS ((uint64_t)(30 * MONO_MS) * NS_PER_US)
 /* Longest a tomb stays, and what a handshake has for a probe timeout. */
 #define TOMB_MAX_US (3 * MONO_SEC)
 
@@ -331,6 +333,13 @@ quic_conn_do_close(struct quic_conn *c, struct mono now)
 	end(c, now);
 }
 
+static void
+want_revival(struct quic_conn *c, uint64_t age_ns)
+{
+	c->revive_ns = age_ns;
+	c->revive_until_ns = c->last_ns + REVIVE_NS;
+}
+
 int
 quic_conn_read(
     struct quic_conn *c, struct mono now, const uint8_t *pkt, size_t len)
@@ -353,7 +362,7 @@ quic_conn_read(
 		if (was_ready)
 			c->ep->n_genuine++;
 		if (was_ready && was_silent)
-			c->revive_ns = c->idle_ns;
+			want_revival(c, c->idle_ns);
 	}
 	if (r == 0)
 		return 0;
@@ -392,13 +401,16 @@ probe_expiry(struct quic_conn *c)
 void
 quic_conn_revive(struct quic_conn *c, struct mono now)
 {
-	uint64_t ts = quic_conn_clock(c, now), expiry, age_ns = c->revive_ns;
+	uint64_t ts = quic_conn_clock(c, now), expiry = probe_expiry(c);
+	uint64_t age_ns = c->revive_ns;
 	ngtcp2_conn_info info;
 
-	c->revive_ns = 0;
 	ngtcp2_conn_get_conn_info(c->conn, &info);
-	expiry = probe_expiry(c);
 	/* One probe timeout at most is what it is without having doubled. */
+	if (info.bytes_in_flight > 0 && ts < c->revive_until_ns &&
+	    expiry <= ts + ngtcp2_conn_get_pto(c->conn))
+		return;
+	c->revive_ns = 0;
 	if (info.bytes_in_flight == 0 || expiry == UINT64_MAX ||
 	    expiry <= ts + ngtcp2_conn_get_pto(c->conn) ||
 	    expiry >= c->heard_ns + age_ns)
@@ -410,9 +422,9 @@ quic_conn_revive(struct quic_conn *c, struct mono now)
 void
 quic_conn_ask(struct quic_conn *c, struct mono now)
 {
-	(void)now;
+	(void)quic_conn_clock(c, now);
 	/* The peer may still be on its way back: leave it time. */
-	c->revive_ns = c->idle_ns / 5 * 4;
+	want_revival(c, c->idle_ns / 5 * 4);
 	quic_conn_ping(c);
 }
 

@@ -100,9 +100,10 @@ struct quic_conn {
 	/* Not 0: a probe timer that has doubled is to fire now, if that is
 	 * sooner than this after heard_ns. */
 	uint64_t revive_ns;
-	size_t payload_cap; /* longest datagram the peer takes */
-	bool discovers;     /* ngtcp2 chooses the payload */
-	bool renewable;     /* both ends can do quic_renew.c */
+	uint64_t revive_until_ns; /* clock; then it is too late */
+	size_t payload_cap;       /* longest datagram the peer takes */
+	bool discovers;           /* ngtcp2 chooses the payload */
+	bool renewable;           /* both ends can do quic_renew.c */
 	struct quic_path path;
 
 	struct quic_stream_list streams;

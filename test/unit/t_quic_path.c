@@ -263,27 +263,33 @@ got_more(struct pair *p)
 	return total_got(p) >= wanted;
 }
 
+enum load { LOAD_ONE_WAY, LOAD_BOTH_WAYS, LOAD_LITTLE };
+
 /*
  * Nothing passes for @out_us, then everything again; the ends hear of that one
  * after the other, or not at all.  How long until data comes?  One end sends
- * as fast as it can, or both do.
+ * as fast as it can, or both do, or one sends a little and waits.
  */
 static int64_t
-comes_back(int64_t out_us, bool both, bool told)
+comes_back(int64_t out_us, enum load load, bool told)
 {
+	static const char *const names[] = { "one way", "both ways", "little" };
 	struct pair *p = pair_new(9);
 	struct mono back;
 	int64_t us;
 
 	p->us_per_pkt = 100;
-	p->side[1].no_answer = !both;
+	p->side[1].no_answer = load != LOAD_BOTH_WAYS;
 	p->side[1].echo_len = UINT64_C(10000000000);
 	if (pair_start(p, NULL, NULL) != 0 ||
 	    !pair_run(p, MONO_SEC, pair_both_ready))
 		OK(false, "handshake");
-	(void)pair_must_open(&p->side[0], UINT64_C(10000000000));
+	if (load != LOAD_LITTLE)
+		(void)pair_must_open(&p->side[0], UINT64_C(10000000000));
 	(void)pair_run(p, 2 * MONO_SEC, NULL);
 	p->hole = true;
+	if (load == LOAD_LITTLE)
+		(void)pair_must_open(&p->side[0], 100);
 	(void)pair_run(p, out_us, NULL);
 	back = p->now;
 	/* What the first says is lost: the other is not there yet. */
@@ -299,7 +305,7 @@ comes_back(int64_t out_us, bool both, bool told)
 	OK(pair_run(p, 20 * MONO_SEC, got_more), "data comes");
 	us = mono_diff(p->now, back);
 	printf("# away %lld ms, %s, %s: %lld ms\n",
-	    (long long)(out_us / MONO_MS), both ? "both send" : "one sends",
+	    (long long)(out_us / MONO_MS), names[load],
 	    told ? "told" : "not told", (long long)(us / MONO_MS));
 	EQ_INT(p->side[0].n_closed + p->side[1].n_closed, 0,
 	    "the connection lives");
@@ -310,10 +316,10 @@ comes_back(int64_t out_us, bool both, bool told)
 static void
 test_revive(void)
 {
-	for (int both = 0; both < 2; both++)
+	for (int load = 0; load <= LOAD_LITTLE; load++)
 		for (int s = 1; s < 6; s++) {
-			(void)comes_back(s * MONO_SEC, both == 1, false);
-			OK(comes_back(s * MONO_SEC, both == 1, true) <
+			(void)comes_back(s * MONO_SEC, (enum load)load, false);
+			OK(comes_back(s * MONO_SEC, (enum load)load, true) <=
 				100 * MONO_MS,
 			    "soon, after %d s", s);
 		}
