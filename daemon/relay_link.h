@@ -32,8 +32,8 @@ struct relay_link;
  * that long it is tried every second. */
 #define RELAY_LINK_URGENT_US (20 * MONO_SEC)
 #define RELAY_LINK_URGENT_RETRY_US (1 * MONO_SEC)
-/* A relay that restarts refuses at once: as often as this, later every twentieth of
- * the time that it has been away. */
+/* A relay that restarts refuses at once: as often as this, later every
+ * twentieth of the time that it has been away. */
 #define RELAY_LINK_QUICK_RETRY_US (50 * MONO_MS)
 /* A connection that lived this long was not merely let in to be thrown out. */
 #define RELAY_LINK_LIVED_US (1 * MONO_SEC)
