@@ -4,8 +4,8 @@
  *
  * CONNECTING: dial, TLS, upgrade, ClientInfo; the next target each time one
  * fails.  CONNECTED from ServerInfo on.  Any failure leads to WAITING for a
- * backoff that only a connection of 30 s resets.  The whole attempt has the
- * budget of derp_client, 10 s.
+ * backoff that only a connection of 30 s resets.  The whole attempt has a
+ * budget, the first one in a row half of what derp_client takes.
  *
  * Output goes derp_client queue -> tls -> socket.  Only as much is put into tls
  * as one turn can send, so that the queue with the limit is the first one.
@@ -277,6 +277,20 @@ on_client_packet(
 }
 
 static void
+on_client_peer_gone(void *user, const struct key32 *peer, uint8_t reason)
+{
+	struct relay_link *link = user;
+	struct mono now = loop_now(link->pool->loop);
+	struct relay_watch *w, *next;
+
+	if (reason != DERP_FRAME_GONE_NOT_HERE)
+		return;
+	LIST_FOREACH_SAFE(w, &link->watches, entry, next)
+		if (w->absent != NULL)
+			w->absent(w->arg, peer, now);
+}
+
+static void
 on_client_health(void *user, const char *text)
 {
 	const struct relay_link *link = user;
@@ -289,6 +303,7 @@ on_client_health(void *user, const char *text)
 static const struct derp_client_events client_events = {
 	.ready = on_client_ready,
 	.packet = on_client_packet,
+	.peer_gone = on_client_peer_gone,
 	.health = on_client_health,
 };
 
@@ -400,7 +415,8 @@ start(struct relay_link *link)
 {
 	struct mono now = loop_now(link->pool->loop);
 
-	link->attempt_ends = mono_add(now, DERP_CLIENT_CONNECT_US);
+	link->attempt_ends = mono_add(now,
+	    link->failures == 0 ? RELAY_LINK_FIRST_US : DERP_CLIENT_CONNECT_US);
 	loop_timer_at(link->timer, link->attempt_ends);
 	link->dial = relay_dial_new(
 	    link->pool->loop, &link->targets[link->target], on_dialed, link);
