@@ -45,7 +45,7 @@ struct sim {
 	int pcp_result, natpmp_result, upnp_error;
 	bool only_permanent;
 	bool no_renewal; /* UPnP: what is mapped is taken, even by its owner */
-	bool discreet;   /* UPnP: does not tell who has a port */
+	bool mute;       /* UPnP: does not tell who has a port */
 	uint32_t life_s;
 	uint8_t address[4];
 	struct mono born;
@@ -288,7 +288,7 @@ sim_soap(struct sim *s, const char *text)
 			    (struct sim_entry){ internal, external, { 0 } };
 		else if ((e = sim_map(s, internal, external)) != NULL)
 			e->external = external;
-	} else if (s->discreet && strstr(text, "#GetSpecific") != NULL) {
+	} else if (s->mute && strstr(text, "#GetSpecific") != NULL) {
 		sim_fault(s, 401);
 		return;
 	} else if (e == NULL) {

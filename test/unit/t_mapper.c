@@ -254,21 +254,21 @@ test_upnp_quirks(void)
 /* A gateway that takes our own mapping for somebody else's when it is renewed:
  * whatever it tells, there is one mapping, and none afterwards. */
 static void
-test_upnp_no_renewal(bool permanent, bool discreet)
+test_upnp_no_renewal(bool permanent, bool mute)
 {
 	uint16_t port;
 
 	sim_init(&s);
 	s.upnp = s.no_renewal = true;
 	s.only_permanent = permanent;
-	s.discreet = discreet;
+	s.mute = mute;
 	sim_request(&s, 40000);
 	sim_pass(&s, 1100 * MONO_MS);
 	EQ_INT(s.n_table, 1, "mapped");
 	port = s.table[0].external;
 	sim_pass(&s, 20000 * MONO_SEC);
 	EQ_INT(s.n_table, 1, "renewed: still one mapping");
-	if (!discreet) {
+	if (!mute) {
 		EQ_INT(s.table[0].external, port, "at the same port");
 		EQ_INT(s.n_reports, 1, "nothing to tell");
 	}
