@@ -344,7 +344,10 @@ test_refusals(void)
 	EQ_STR(last(), "40010 11.0.0.7:40011 2", "until there is");
 	s.natpmp_result = NATPMP_NETWORK_FAILURE;
 	sim_pass(&s, 4100 * MONO_SEC);
-	EQ_STR(last(), "40010 gone", "a renewal refused");
+	/* In which order, is chance. */
+	OK(strcmp(last(), "40010 gone") == 0 ||
+		strcmp(last(), "40000 gone") == 0,
+	    "a renewal refused");
 	s.natpmp_result = 0;
 	sim_pass(&s, 400 * MONO_SEC);
 	finish("refusals later");
