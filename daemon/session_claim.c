@@ -275,7 +275,8 @@ on_unanswered(struct session *s, struct mono now)
 	if (s->kind != IPC_KIND_DERPTUN || s->role != SESSION_CONNECT)
 		return;
 	if (mono_diff(now, s->heard_of) >= SESSION_SILENT_US)
-		session_stop(s, -DT_ERR_TIMEOUT, why);
+		session_stop(
+		    s, -DT_ERR_TIMEOUT, "the server does not know this token");
 	else
 		loop_timer_at(
 		    s->timer, mono_add(s->heard_of, SESSION_SILENT_US));

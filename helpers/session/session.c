@@ -265,8 +265,6 @@ session_move(struct session *s, struct path *p, const struct addr *peer,
 	(void)quic_endpoint_set_payload(s->quic, p->payload);
 	if (moved && was_silent)
 		quic_endpoint_kick(s->quic, s->now);
-	else if (moved) /* heard by another path than the one that died */
-		quic_endpoint_revive(s->quic, s->now);
 	if (moved)
 		quic_endpoint_renew(s->quic, s->now);
 	path_report_set(s, p->kind, peer, reason);

@@ -27,8 +27,11 @@
 /* After so long without a word of the peer the path may have been dead, and the
  * probe timer have doubled several times. */
 #define SILENCE_US (300 * MONO_MS)
-/* An ACK that is put off, at most 25 ms, hides the probe timer: look again. */
-#define REVIVE_NS ((uint64_t)(30 * MONO_MS) * NS_PER_US)
+/* Lost first packets go again after 0.6, 1.8, 4.2 and 9 s.  RFC 9002's 333 ms
+ * would make it 1, 3 and 7: four lost ones cost a handshake all its 10 s. */
+#define INITIAL_RTT_NS ((uint64_t)(200 * MONO_MS) * NS_PER_US)
+/* How long after it was asked the peer is expected to be heard. */
+#define ASKED_NS ((uint64_t)(10 * MONO_SEC) * NS_PER_US)
 /* Longest a tomb stays, and what a handshake has for a probe timeout. */
 #define TOMB_MAX_US (3 * MONO_SEC)
 
@@ -91,6 +94,9 @@ fill_settings(const struct quic_conn *c, ngtcp2_settings *settings, uint64_t ts)
 	settings->cc_algo =
 	    p->cc == QUIC_CC_CUBIC ? NGTCP2_CC_ALGO_CUBIC : NGTCP2_CC_ALGO_BBR;
 	settings->initial_ts = ts;
+	/* It is also what the validation of a renewed path begins with. */
+	if (!c->renewable)
+		settings->initial_rtt = INITIAL_RTT_NS;
 	settings->handshake_timeout = QUIC_ENDPOINT_HANDSHAKE_US * NS_PER_US;
 	settings->max_window = p->conn_window_max;
 	settings->max_stream_window = p->stream_window_max;
@@ -333,13 +339,6 @@ quic_conn_do_close(struct quic_conn *c, struct mono now)
 	end(c, now);
 }
 
-static void
-want_revival(struct quic_conn *c, uint64_t age_ns)
-{
-	c->revive_ns = age_ns;
-	c->revive_until_ns = c->last_ns + REVIVE_NS;
-}
-
 int
 quic_conn_read(
     struct quic_conn *c, struct mono now, const uint8_t *pkt, size_t len)
@@ -361,8 +360,10 @@ quic_conn_read(
 		c->heard_ns = c->last_ns;
 		if (was_ready)
 			c->ep->n_genuine++;
-		if (was_ready && was_silent)
-			want_revival(c, c->idle_ns);
+		/* A jump may not age the validation of a renewed path. */
+		if (was_ready && was_silent &&
+		    (!c->renewable || c->last_ns < c->asked_ns + ASKED_NS))
+			quic_revive_want(c, c->idle_ns);
 	}
 	if (r == 0)
 		return 0;
@@ -384,66 +385,6 @@ quic_conn_expire(struct quic_conn *c, struct mono now)
 
 	if (r != 0)
 		quic_conn_fail(c, now, r);
-}
-
-/* Keep-alive is no probe: look behind it. */
-static uint64_t
-probe_expiry(struct quic_conn *c)
-{
-	uint64_t expiry;
-
-	ngtcp2_conn_set_keep_alive_timeout(c->conn, UINT64_MAX);
-	expiry = ngtcp2_conn_get_expiry(c->conn);
-	ngtcp2_conn_set_keep_alive_timeout(c->conn, quic_conn_keep_alive_ns(c));
-	return expiry;
-}
-
-void
-quic_conn_revive(struct quic_conn *c, struct mono now)
-{
-	uint64_t ts = quic_conn_clock(c, now), expiry = probe_expiry(c);
-	uint64_t age_ns = c->revive_ns;
-	ngtcp2_conn_info info;
-
-	ngtcp2_conn_get_conn_info(c->conn, &info);
-	/* One probe timeout at most is what it is without having doubled. */
-	if (info.bytes_in_flight > 0 && ts < c->revive_until_ns &&
-	    expiry <= ts + ngtcp2_conn_get_pto(c->conn))
-		return;
-	c->revive_ns = 0;
-	if (info.bytes_in_flight == 0 || expiry == UINT64_MAX ||
-	    expiry <= ts + ngtcp2_conn_get_pto(c->conn) ||
-	    expiry >= c->heard_ns + age_ns)
-		return;
-	c->offset_ns += expiry - ts;
-	quic_conn_touch(c);
-}
-
-void
-quic_conn_ask(struct quic_conn *c, struct mono now)
-{
-	(void)quic_conn_clock(c, now);
-	/* The peer may still be on its way back: leave it time. */
-	want_revival(c, c->idle_ns / 5 * 4);
-	quic_conn_ping(c);
-}
-
-void
-quic_conn_kick(struct quic_conn *c, struct mono now)
-{
-	uint64_t ts = quic_conn_clock(c, now), expiry = probe_expiry(c);
-
-	quic_conn_touch(c);
-	c->ping = true;
-	if (expiry == UINT64_MAX || expiry <= ts)
-		return;
-	/* The jump ages all timers: it must not reach those that kill. */
-	if (expiry >= c->heard_ns + c->idle_ns ||
-	    (c->state == QUIC_CONN_HANDSHAKE &&
-		expiry >= c->born_ns + QUIC_ENDPOINT_HANDSHAKE_US * NS_PER_US))
-		return;
-	c->offset_ns += expiry - ts;
-	c->ep->slots[c->slot].expiry_us = now.us;
 }
 
 void

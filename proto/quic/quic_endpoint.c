@@ -440,7 +440,7 @@ serve_live(struct quic_slot *sl, struct mono now, struct quic_batch *b)
 		quic_write_conn(c, now, b);
 	/* Nothing more was to be written, or it would be dirty again. */
 	if (is_live(sl, c) && c->revive_ns != 0 && !sl->dirty)
-		quic_conn_revive(c, now);
+		quic_revive_run(c, now);
 }
 
 static void

@@ -17,13 +17,13 @@ each_live(struct quic_endpoint *ep, struct mono now,
 void
 quic_endpoint_kick(struct quic_endpoint *ep, struct mono now)
 {
-	each_live(ep, now, quic_conn_kick);
+	each_live(ep, now, quic_revive_kick);
 }
 
 void
 quic_endpoint_revive(struct quic_endpoint *ep, struct mono now)
 {
-	each_live(ep, now, quic_conn_ask);
+	each_live(ep, now, quic_revive_ask);
 }
 
 void

@@ -243,6 +243,54 @@ test_renew_speed(void)
 	    "forgetting the old path helps");
 }
 
+static bool
+exchanged(struct pair *p)
+{
+	return p->side[0].streams != NULL && pair_all_streams_closed(p);
+}
+
+/* A handshake and one exchange, when @n packets towards one side are lost: how
+ * long does it take? */
+static int64_t
+with_lost(int to, unsigned first, unsigned n)
+{
+	struct pair *p = pair_new(10 + first);
+	struct mono start = p->now;
+	int64_t us;
+
+	p->drop_first[to] = first;
+	p->drop_n[to] = n;
+	p->side[1].echo_len = 100;
+	if (pair_start(p, NULL, NULL) != 0 ||
+	    !pair_run(p, 20 * MONO_SEC, pair_both_ready))
+		OK(false, "handshake");
+	if (p->side[0].conn != NULL)
+		(void)pair_must_open(&p->side[0], 100);
+	OK(pair_run(p, 20 * MONO_SEC, exchanged), "exchange");
+	us = mono_diff(p->now, start);
+	if (us > 400 * MONO_MS)
+		printf("# %u lost from %u towards the %s: %lld ms\n", n, first,
+		    p->side[to].name, (long long)(us / MONO_MS));
+	pair_free(p);
+	return us;
+}
+
+static void
+test_few_lost(void)
+{
+	int64_t worst = 0;
+
+	for (unsigned n = 1; n <= 4; n++)
+		for (unsigned first = 0; first < 12; first++)
+			for (int to = 0; to < 2; to++) {
+				int64_t us = with_lost(to, first, n);
+
+				worst = us > worst ? us : worst;
+			}
+	OK(worst < 9500 * MONO_MS, "worst: %lld ms",
+	    (long long)(worst / MONO_MS));
+}
+
 static uint64_t
 total_got(const struct pair *p)
 {
@@ -341,5 +389,6 @@ main(void)
 	test_renew(false, false);
 	test_renew_speed();
 	test_revive();
+	test_few_lost();
 	return tap_done();
 }
