@@ -178,6 +178,12 @@ on_reconnecting(struct job_events *e, const json_t *params)
 }
 
 static void
+on_unanswered(struct job_events *e, const json_t *params)
+{
+	cli_out_note(e->out, "%s", member(params, "reason"));
+}
+
+static void
 on_stream_end(struct job_events *e, const json_t *params)
 {
 	(void)params;
@@ -230,6 +236,7 @@ static const struct event_row rows[] = {
 	{ "direct", on_direct, JOB_EVENT_OTHER },
 	{ "ready", on_ready, JOB_EVENT_READY },
 	{ "reconnecting", on_reconnecting, JOB_EVENT_OTHER },
+	{ "unanswered", on_unanswered, JOB_EVENT_OTHER },
 	{ "stream-end", on_stream_end, JOB_EVENT_OTHER },
 	{ "relay-state", on_relay_state, JOB_EVENT_OTHER },
 	{ "ended", on_ended, JOB_EVENT_ENDED },

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/damper.h"
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "lib/log.h"
@@ -46,6 +47,7 @@ struct netif {
 	struct loop_io *io;
 	struct loop_timer *timer; /* settle, or poll */
 	bool is_settling;
+	struct damper damper;
 	uint32_t seq;
 	struct view view;
 	bool is_table_good;                 /* as of the last look */
@@ -206,6 +208,12 @@ on_timer(void *arg, struct mono now)
 	look(n, &v);
 	if (same_view(&v, &n->view))
 		return;
+	if (mono_before(now, damper_next(&n->damper))) {
+		n->is_settling = true; /* until then notices are no news */
+		loop_timer_at(n->timer, damper_next(&n->damper));
+		return;
+	}
+	damper_served(&n->damper, now);
 	n->view = v;
 	log_info("netif", "the network changed addresses=%zu", v.n);
 	n->cb(n->arg, now);
@@ -287,6 +295,7 @@ netif_new(struct loop *loop, void (*cb)(void *arg, struct mono now), void *arg)
 	n->cb = cb;
 	n->arg = arg;
 	n->notice_fd = n->ask_fd = -1;
+	damper_init(&n->damper, NETIF_BURST, NETIF_REST_US);
 	if (start(n) < 0) {
 		netif_free(n);
 		return NULL;

@@ -21,12 +21,18 @@ struct netif;
 #define NETIF_MAX_ADDRS 64
 /* Changes come in bursts: a link, its addresses, its routes. */
 #define NETIF_SETTLE_US (200 * MONO_MS)
+/* An interface that flaps is followed that often, however many sessions would
+ * ask the world again; a handover from one network to another takes three or
+ * four changes. */
+#define NETIF_BURST 6
+#define NETIF_REST_US (3 * MONO_SEC)
 /* Without netlink. */
 #define NETIF_POLL_US (10 * MONO_SEC)
 
 /**
  * netif_new(): looks around before it returns.
  * @cb: addresses or routes changed; never called before this returned.
+ * Changes beyond NETIF_BURST wait, and only the last of them is told.
  *
  * Returns NULL when memory is out; a machine that tells nothing has no
  * addresses and no gateway.

@@ -4,8 +4,8 @@
  *
  * CONNECTING: dial, TLS, upgrade, ClientInfo; the next target each time one
  * fails.  CONNECTED from ServerInfo on.  Any failure leads to WAITING for a
- * backoff that only a connection of 30 s resets.  The whole attempt has the
- * budget of derp_client, 10 s.
+ * backoff that only a connection of 30 s resets.  The whole attempt has a
+ * budget, the first one in a row half of what derp_client takes.
  *
  * Output goes derp_client queue -> tls -> socket.  Only as much is put into tls
  * as one turn can send, so that the queue with the limit is the first one.
@@ -111,6 +111,29 @@ is_hopeless(int r)
 	       r == -DT_ERR_HTTP_STATUS || r == -DT_ERR_NOT_RELAY;
 }
 
+/* How long until the next attempt, after @r at @now. */
+static int64_t
+retry_delay(struct relay_link *link, int r, struct mono now)
+{
+	int64_t delay = backoff_next(&link->backoff), most, gone;
+
+	gone = mono_diff(now, link->lost_at);
+	if (!link->ever_connected || gone >= RELAY_LINK_URGENT_US)
+		return delay;
+	most = RELAY_LINK_URGENT_RETRY_US;
+	/* Its machine lives, and says that it is not up yet: that costs nobody
+	 * anything, and what waits is to wait little longer than it has to. */
+	if (r == -ECONNREFUSED || link->lived_us >= RELAY_LINK_LIVED_US) {
+		most = gone / 20;
+		if (most < RELAY_LINK_QUICK_RETRY_US)
+			most = RELAY_LINK_QUICK_RETRY_US;
+		if (most > RELAY_LINK_URGENT_RETRY_US)
+			most = RELAY_LINK_URGENT_RETRY_US;
+		most = most * (750 + (int64_t)secret_random_below(501)) / 1000;
+	}
+	return delay < most ? delay : most;
+}
+
 static void
 log_failure(const struct relay_link *link, int64_t delay_us)
 {
@@ -120,6 +143,11 @@ log_failure(const struct relay_link *link, int64_t delay_us)
 	if (link == link->pool->spare.link)
 		log_debug(
 		    "relay", "%s; it was a spare key=%s", link->error, me);
+	else if (link->error_code == -ECONNREFUSED &&
+		 delay_us < RELAY_LINK_URGENT_RETRY_US / 2 &&
+		 link->failures > 2)
+		log_debug("relay", "%s; next try in %lld ms key=%s",
+		    link->error, (long long)(delay_us / MONO_MS), me);
 	else
 		log_warn("relay", "%s; next try in %lld ms key=%s", link->error,
 		    (long long)(delay_us / MONO_MS), me);
@@ -145,17 +173,16 @@ lost(struct relay_link *link, int r, const char *text)
 	link->error_code = r < 0 ? r : -DT_ERR_CLOSED;
 	link->hopeless = is_hopeless(r);
 	link->failures++;
+	link->lived_us = 0;
 	if (link->state == RELAY_LINK_CONNECTED) {
 		link->lost_at = now;
-		if (mono_diff(now, link->connected_at) >= RELAY_LINK_GOOD_US)
+		link->lived_us = mono_diff(now, link->connected_at);
+		if (link->lived_us >= RELAY_LINK_GOOD_US)
 			backoff_reset(&link->backoff);
 	}
 	disconnect(link);
 	link->target = (link->target + 1) % link->n_targets;
-	delay = backoff_next(&link->backoff);
-	if (link->ever_connected && delay > RELAY_LINK_URGENT_RETRY_US &&
-	    mono_diff(now, link->lost_at) < RELAY_LINK_URGENT_US)
-		delay = RELAY_LINK_URGENT_RETRY_US;
+	delay = retry_delay(link, r, now);
 	log_failure(link, delay);
 	link->retry_at = mono_add(now, delay);
 	loop_timer_at(link->timer, link->lingering ? now : link->retry_at);
@@ -250,6 +277,20 @@ on_client_packet(
 }
 
 static void
+on_client_peer_gone(void *user, const struct key32 *peer, uint8_t reason)
+{
+	struct relay_link *link = user;
+	struct mono now = loop_now(link->pool->loop);
+	struct relay_watch *w, *next;
+
+	if (reason != DERP_FRAME_GONE_NOT_HERE)
+		return;
+	LIST_FOREACH_SAFE(w, &link->watches, entry, next)
+		if (w->absent != NULL)
+			w->absent(w->arg, peer, now);
+}
+
+static void
 on_client_health(void *user, const char *text)
 {
 	const struct relay_link *link = user;
@@ -262,6 +303,7 @@ on_client_health(void *user, const char *text)
 static const struct derp_client_events client_events = {
 	.ready = on_client_ready,
 	.packet = on_client_packet,
+	.peer_gone = on_client_peer_gone,
 	.health = on_client_health,
 };
 
@@ -373,7 +415,8 @@ start(struct relay_link *link)
 {
 	struct mono now = loop_now(link->pool->loop);
 
-	link->attempt_ends = mono_add(now, DERP_CLIENT_CONNECT_US);
+	link->attempt_ends = mono_add(now,
+	    link->failures == 0 ? RELAY_LINK_FIRST_US : DERP_CLIENT_CONNECT_US);
 	loop_timer_at(link->timer, link->attempt_ends);
 	link->dial = relay_dial_new(
 	    link->pool->loop, &link->targets[link->target], on_dialed, link);

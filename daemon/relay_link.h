@@ -25,6 +25,11 @@ struct relay_link;
 #define RELAY_LINK_HIGH ((size_t)256 * 1024)
 /* Packets that may wait: what workers can hand over in one turn. */
 #define RELAY_LINK_MAX_OUTPUT ((size_t)1024 * 1024)
+/* What the first attempt in a row may take, dial and all, as peer v0.18.2 has
+ * it; others have DERP_CLIENT_CONNECT_US.  A connection can hang that the next
+ * one is spared: a full accept queue, a packet of the handshake lost too often.
+ */
+#define RELAY_LINK_FIRST_US (5 * MONO_SEC)
 /* Retries after a failure: at once, then 250 ms doubling to 15 s. */
 #define RELAY_LINK_RETRY_US (250 * MONO_MS)
 #define RELAY_LINK_RETRY_MAX_US (15 * MONO_SEC)
@@ -32,6 +37,11 @@ struct relay_link;
  * that long it is tried every second. */
 #define RELAY_LINK_URGENT_US (20 * MONO_SEC)
 #define RELAY_LINK_URGENT_RETRY_US (1 * MONO_SEC)
+/* A relay that restarts refuses at once: as often as this, later every
+ * twentieth of the time that it has been away. */
+#define RELAY_LINK_QUICK_RETRY_US (50 * MONO_MS)
+/* A connection that lived this long was not merely let in to be thrown out. */
+#define RELAY_LINK_LIVED_US (1 * MONO_SEC)
 /* A connection that lived this long makes the next retry immediate again. */
 #define RELAY_LINK_GOOD_US (30 * MONO_SEC)
 /* How long a link that nobody uses may take to send its last packets. */
@@ -50,6 +60,8 @@ struct relay_watch {
 	void (*state)(void *arg, struct mono now);
 	/* The output queue is above (or again well below) RELAY_LINK_HIGH. */
 	void (*pressure)(void *arg, bool high);
+	/* The relay, no more than that, says: a packet was for nobody here. */
+	void (*absent)(void *arg, const struct key32 *peer, struct mono now);
 	void *arg;
 };
 

@@ -28,7 +28,8 @@ struct relay_link {
 	struct mono since;
 	struct mono retry_at;
 	struct mono connected_at;
-	struct mono lost_at; /* end of the last good connection */
+	struct mono lost_at; /* end of the last connection */
+	int64_t lived_us;    /* just lost: how long it lived; else 0 */
 	struct backoff backoff;
 	unsigned failures;
 	bool ever_connected;

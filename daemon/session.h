@@ -40,6 +40,15 @@ struct transfer;
 /* A share that was lost is claimed again for this long: if its listener still
  * lives, it answers; if it was a Go tool's, it may never. */
 #define SESSION_SHARE_LOST_US (30 * MONO_SEC)
+/* A listener that knows the claim answers within a round trip.  After this long
+ * people are told that nobody does ... */
+#define SESSION_UNANSWERED_US (2500 * MONO_MS)
+/* ... and after this long of silence connect ends, if the listener is at the
+ * relay: it does not know the token, and never will. */
+#define SESSION_SILENT_US (30 * MONO_SEC)
+/* The relay is asked, and has this long to say, whether it knows the listener.
+ */
+#define SESSION_ABSENT_US (500 * MONO_MS)
 /* What a probed peer may take to answer, and its worker to say so. */
 #define SESSION_PROBE_MS 2000u
 #define SESSION_PROBE_US (3 * MONO_SEC)
@@ -145,8 +154,12 @@ struct session {
 	struct backoff backoff;
 	struct mono relay_deadline;
 	struct mono claimed_since; /* us 0: not being refused */
-	int listen_fd;             /* ours; workers get copies */
-	int stdio[2];              /* until handed over; -1 */
+	struct mono heard_of; /* claiming since, or the relay did not know it */
+	bool asked_relay;     /* about the listener; the timer waits for it */
+	bool is_absent;       /* it does not know it */
+	bool said_unanswered; /* of this attempt */
+	int listen_fd;        /* ours; workers get copies */
+	int stdio[2];         /* until handed over; -1 */
 	size_t n_stdio;
 };
 

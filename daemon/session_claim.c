@@ -11,7 +11,8 @@
  * away); afterwards the link keeps trying for as long as the user wants.
  *
  * Until the first decision the claim is repeated for ever, as the Go tools do;
- * but a share that was lost is given up when its listener stays silent.
+ * but a share that was lost is given up when its listener stays silent, and so
+ * is a connect whose server is there.
  *
  * A transfer is claimed once.  After a loss: connect ends, except while it is
  * being refused as "already claimed", when nothing was sent yet.  open claims
@@ -34,6 +35,7 @@
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "lib/log.h"
+#include "proto/derp/derp_frame.h"
 #include "proto/rendezvous/session_keys.h"
 
 /* What a listener says while another claimer has the slot. */
@@ -85,8 +87,12 @@ start_claiming(struct session *s)
 		session_finish(s, r, "cannot start a worker");
 		return;
 	}
+	s->said_unanswered = s->asked_relay = false;
+	s->heard_of = loop_now(s->daemon->loop);
 	if (s->kind == IPC_KIND_SHARE && s->was_ready)
 		loop_timer_in(s->timer, SESSION_SHARE_LOST_US);
+	else if (s->kind != IPC_KIND_TRANSFER)
+		loop_timer_in(s->timer, SESSION_UNANSWERED_US);
 	else
 		loop_timer_at(s->timer, MONO_NEVER);
 	session_set_state(s, SESSION_CLAIMING);
@@ -113,6 +119,7 @@ on_link_state(void *arg, struct mono now)
 
 	relay_link_info(s->link, &info);
 	event_session(s, "relay-state", event_relay(&info));
+	session_worker_relay_state(s);
 	if (s->state != SESSION_CONNECTING)
 		return;
 	if (info.state == RELAY_LINK_CONNECTED)
@@ -134,6 +141,18 @@ on_pressure(void *arg, bool high)
 }
 
 static void
+on_absent(void *arg, const struct key32 *peer, struct mono now)
+{
+	struct session *s = arg;
+
+	/* Public keys. */
+	if (memcmp(peer, &s->peer_derp, sizeof(*peer)) != 0)
+		return;
+	s->is_absent = true;
+	s->heard_of = now;
+}
+
+static void
 connect_relay(struct session *s, const struct relay_target *t, size_t n)
 {
 	struct mono now = loop_now(s->daemon->loop);
@@ -141,6 +160,7 @@ connect_relay(struct session *s, const struct relay_target *t, size_t n)
 
 	s->watch.state = on_link_state;
 	s->watch.pressure = on_pressure;
+	s->watch.absent = on_absent;
 	s->watch.arg = s;
 	r = relay_link_get_fresh(s->daemon->relays, s->params, t, n, &s->watch,
 	    &s->own_private, &s->link);
@@ -204,19 +224,75 @@ start_attempt(struct session *s)
 		session_finish(s, -ENOMEM, "");
 }
 
+/* Does the relay know the listener?  It has until the timer to say no. */
+static void
+ask_relay(struct session *s)
+{
+	uint8_t packet[DERP_FRAME_ASKING_LEN];
+
+	derp_frame_write_asking(packet);
+	relay_link_send(s->link, &s->peer_derp, packet, sizeof(packet));
+	s->asked_relay = true;
+	s->is_absent = false;
+	loop_timer_in(s->timer, SESSION_ABSENT_US);
+}
+
+static const char *
+why_unanswered(const struct session *s)
+{
+	if (s->is_absent)
+		return "no answer: nobody is at the relay under the token's "
+		       "key";
+	return s->kind == IPC_KIND_DERPTUN
+		   ? "no answer: the server is at the relay and does not know "
+		     "this token; is it complete, and of this server?"
+		   : "no answer from the listener";
+}
+
+/* The claim goes unanswered: its listener does not run, or it is not meant. */
+static void
+on_unanswered(struct session *s, struct mono now)
+{
+	const char *why;
+
+	if (s->kind == IPC_KIND_SHARE && s->was_ready) {
+		session_stop(s, -DT_ERR_TUNNEL_LOST,
+		    "the listener does not answer any more");
+		return;
+	}
+	if (!s->asked_relay) {
+		ask_relay(s);
+		return;
+	}
+	s->asked_relay = false;
+	why = why_unanswered(s);
+	if (!s->said_unanswered) {
+		s->said_unanswered = true;
+		log_warn("session", "%s session=%u", why, s->id);
+		event_session(
+		    s, "unanswered", json_pack("{s:s}", "reason", why));
+	}
+	if (s->kind != IPC_KIND_DERPTUN || s->role != SESSION_CONNECT)
+		return;
+	if (mono_diff(now, s->heard_of) >= SESSION_SILENT_US)
+		session_stop(
+		    s, -DT_ERR_TIMEOUT, "the server does not know this token");
+	else
+		loop_timer_at(
+		    s->timer, mono_add(s->heard_of, SESSION_SILENT_US));
+}
+
 static void
 on_timer(void *arg, struct mono now)
 {
 	struct session *s = arg;
 	struct relay_link_info info;
 
-	(void)now;
 	if (s->state == SESSION_CONNECTING) {
 		relay_link_info(s->link, &info);
 		relay_failed(s, &info);
 	} else if (s->state == SESSION_CLAIMING)
-		session_stop(s, -DT_ERR_TUNNEL_LOST,
-		    "the listener does not answer any more");
+		on_unanswered(s, now);
 	else if (s->state == SESSION_STARTING ||
 		 s->state == SESSION_RECONNECTING)
 		start_attempt(s);

@@ -46,6 +46,13 @@ fill_boot(const struct endpoint *e, const struct ipc_accept *a,
 }
 
 static void
+on_link_state(void *arg, struct mono now)
+{
+	(void)now;
+	session_worker_relay_state(arg);
+}
+
+static void
 on_pressure(void *arg, bool high)
 {
 	struct session *s = arg;
@@ -61,6 +68,7 @@ join_link(struct session *s, struct endpoint *e)
 	struct relay_target unused;
 
 	memset(&unused, 0, sizeof(unused));
+	s->watch.state = on_link_state;
 	s->watch.pressure = on_pressure;
 	s->watch.arg = s;
 	return relay_link_get(s->daemon->relays, &e->derp_private, e->params,

@@ -338,6 +338,17 @@ session_worker_give_listener(struct session *s)
 	    s->worker, IPC_LISTENER, worker_next_seq(s->worker), NULL, 0, fd);
 }
 
+void
+session_worker_relay_state(struct session *s)
+{
+	if (s->worker == NULL || s->stopping ||
+	    !relay_link_is_connected(s->link))
+		return;
+	/* A worker that does not read is killed, and that is told. */
+	(void)worker_send(
+	    s->worker, IPC_RELAY_BACK, worker_next_seq(s->worker), NULL, 0, -1);
+}
+
 json_t *
 session_worker_counters(
     const struct session *s, const struct ipc_description *d)

@@ -22,6 +22,10 @@ void session_worker_probe(struct session *s, uint32_t check_seq);
 /** session_worker_give_listener(): a copy of listen_fd, if there is one. */
 void session_worker_give_listener(struct session *s);
 
+/** session_worker_relay_state(): the link's state changed: tell the worker that
+ * it stands again. */
+void session_worker_relay_state(struct session *s);
+
 /** session_worker_dialed(): outcome of ctl_dial(); takes @fd (or -1). */
 void session_worker_dialed(
     struct daemon *d, uint32_t session, uint32_t connection, int r, int fd);

@@ -220,8 +220,9 @@ static void
 finish(struct igd *g, int error, int upnp_error, struct mono now)
 {
 	struct igd_result res = { error, upnp_error, g->mapping.external_port,
-		g->address };
+		g->orphan, g->address };
 
+	g->orphan = 0;
 	g->state = IGD_READY;
 	g->p.on_done(g->p.arg, &res, now);
 }
@@ -258,6 +259,7 @@ igd_add(struct igd *g, uint16_t internal_port, uint16_t external_port,
 	assert(igd_is_ready(g));
 	g->state = IGD_ADDING;
 	g->tries = 0;
+	g->looked = false;
 	g->suggested = external_port;
 	/* Renewing with Any would make a second mapping on some gateways. */
 	g->any = external_port == 0 &&
@@ -299,8 +301,74 @@ adapt(struct igd *g, int error)
 }
 
 static void
+ask_owner(struct igd *g)
+{
+	uint8_t out[SOAP_MAX_REQUEST];
+	struct buf_writer w = buf_writer(out, sizeof(out));
+
+	soap_write_check(&w, target_of(g), g->mapping.external_port);
+	request(g, target_of(g)->control.host.port, &w);
+}
+
+static void
+ask_delete(struct igd *g, uint16_t external_port)
+{
+	uint8_t out[SOAP_MAX_REQUEST];
+	struct buf_writer w = buf_writer(out, sizeof(out));
+
+	soap_write_delete(&w, target_of(g), external_port);
+	request(g, target_of(g)->control.host.port, &w);
+}
+
+static bool
+is_ours(const struct igd *g, const struct upnp_xml_reply *v)
+{
+	return v->error == 0 && addr_equal(&v->client, &g->p.local) &&
+	       v->internal_port == g->mapping.internal_port;
+}
+
+static void
+add_at(struct igd *g, uint16_t external_port)
+{
+	g->state = IGD_ADDING;
+	g->mapping.external_port = external_port;
+	add(g);
+}
+
+/* The port is taken.  Some gateways say so of our own mapping as well, when it
+ * is to be renewed or has survived us. */
+static void
+on_looked(struct igd *g, const struct upnp_xml_reply *v, struct mono now)
+{
+	if (is_ours(g, v) && v->permanent) {
+		finish(g, 0, 0, now);
+	} else if (is_ours(g, v)) { /* it would run out */
+		g->state = IGD_FREEING;
+		ask_delete(g, g->mapping.external_port);
+	} else {
+		/* Who does not tell may have it as ours. */
+		if (v->error != 0 && v->error != ERROR_NO_SUCH_ENTRY &&
+		    g->mapping.external_port == g->suggested)
+			g->orphan = g->suggested;
+		add_at(g, next_port(g));
+	}
+}
+
+static void
+on_freed(struct igd *g, const struct upnp_xml_reply *v)
+{
+	add_at(g, v->error == 0 ? g->mapping.external_port : next_port(g));
+}
+
+static void
 on_added(struct igd *g, const struct upnp_xml_reply *v, struct mono now)
 {
+	if (v->error == ERROR_CONFLICT && !g->any && !g->looked) {
+		g->looked = true;
+		g->state = IGD_LOOKING;
+		ask_owner(g);
+		return;
+	}
 	if (v->error != 0 && adapt(g, v->error)) {
 		add(g);
 		return;
@@ -313,36 +381,26 @@ on_added(struct igd *g, const struct upnp_xml_reply *v, struct mono now)
 void
 igd_remove(struct igd *g, uint16_t external_port)
 {
-	uint8_t out[SOAP_MAX_REQUEST];
-	struct buf_writer w = buf_writer(out, sizeof(out));
-
 	assert(igd_is_ready(g));
 	g->state = IGD_REMOVING;
-	soap_write_delete(&w, target_of(g), external_port);
-	request(g, target_of(g)->control.host.port, &w);
+	ask_delete(g, external_port);
 }
 
 void
 igd_check(struct igd *g, uint16_t internal_port, uint16_t external_port)
 {
-	uint8_t out[SOAP_MAX_REQUEST];
-	struct buf_writer w = buf_writer(out, sizeof(out));
-
 	assert(igd_is_ready(g));
 	g->state = IGD_CHECKING;
 	g->mapping.internal_port = internal_port;
 	g->mapping.external_port = external_port;
-	soap_write_check(&w, target_of(g), external_port);
-	request(g, target_of(g)->control.host.port, &w);
+	ask_owner(g);
 }
 
 static void
 on_checked(struct igd *g, const struct upnp_xml_reply *v, struct mono now)
 {
-	bool ours = addr_equal(&v->client, &g->p.local) &&
-		    v->internal_port == g->mapping.internal_port;
-
-	if (v->error == ERROR_NO_SUCH_ENTRY || (v->error == 0 && !ours)) {
+	if (v->error == ERROR_NO_SUCH_ENTRY ||
+	    (v->error == 0 && !is_ours(g, v))) {
 		finish(g, IGD_LOST, v->error, now);
 		return;
 	}
@@ -369,6 +427,8 @@ on_silence(struct igd *g, struct mono now)
 		next_location(g, now);
 	else if (g->state == IGD_EXAMINING)
 		on_examined(g, &nothing, now);
+	else if (g->state == IGD_LOOKING)
+		on_looked(g, &nothing, now);
 	else
 		finish(g, IGD_SILENT, 0, now);
 }
@@ -387,6 +447,10 @@ on_action(struct igd *g, const struct upnp_xml_reply *v, struct mono now)
 		on_examined(g, v, now);
 	else if (g->state == IGD_ADDING)
 		on_added(g, v, now);
+	else if (g->state == IGD_LOOKING)
+		on_looked(g, v, now);
+	else if (g->state == IGD_FREEING)
+		on_freed(g, v);
 	else if (g->state == IGD_CHECKING)
 		on_checked(g, v, now);
 	else if (g->state == IGD_CHECKING_ADDRESS)

@@ -36,7 +36,9 @@ struct igd_result {
 	int error; /* 0 or enum igd_error */
 	int upnp_error;
 	uint16_t external_port; /* of add */
-	struct addr address;    /* of add and check: public address, port 0 */
+	uint16_t
+	    orphan; /* of add: a port that may still be mapped to us, or 0 */
+	struct addr address; /* of add and check: public address, port 0 */
 };
 
 struct igd_params {
@@ -62,6 +64,8 @@ enum igd_state {
 	IGD_EXAMINING, /* which of its connections has a public address */
 	IGD_READY,
 	IGD_ADDING,
+	IGD_LOOKING, /* adding: who has the port? */
+	IGD_FREEING, /* adding: we have, and may not renew */
 	IGD_REMOVING,
 	IGD_CHECKING,
 	IGD_CHECKING_ADDRESS,
@@ -85,6 +89,8 @@ struct igd {
 	uint16_t suggested; /* external port */
 	unsigned tries;
 	bool any; /* AddAnyPortMapping is still worth trying */
+	bool looked;
+	uint16_t orphan;
 };
 
 void igd_init(struct igd *g, const struct igd_params *p);

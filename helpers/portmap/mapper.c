@@ -123,7 +123,7 @@ release(struct mapper *m, struct lease *l, struct mono now)
 	l->next_send = now;
 	if (l->pcp_late)
 		mapper_udp_remove_late(m, l);
-	if (!l->may_exist && m->igd_lease != l)
+	if (!l->may_exist && l->orphan == 0 && m->igd_lease != l)
 		mapper_forget(m, l);
 }
 

@@ -25,10 +25,11 @@ struct lease {
 	enum lease_state state;
 	/* By which it was asked last. */
 	enum ipc_portmap_protocol protocol;
-	struct addr external;        /* as reported; family 0: none stands */
-	bool may_exist;              /* the gateway may have a mapping for it */
-	bool pcp_late;               /* PCP granted when it was given up */
-	bool again;                  /* REMOVING: requested anew meanwhile, */
+	struct addr external; /* as reported; family 0: none stands */
+	bool may_exist;       /* the gateway may have a mapping for it */
+	bool pcp_late;        /* PCP granted when it was given up */
+	uint16_t orphan;      /* external port that UPnP may still map, or 0 */
+	bool again;           /* REMOVING: requested anew meanwhile, */
 	struct ipc_map_request next; /* like this */
 	unsigned sends;              /* ASKING, REMOVING: so far */
 	struct mono asked_at;        /* ASKING: since */
@@ -74,7 +75,7 @@ struct mapper {
 	struct mono asked_all;  /* last */
 	struct igd igd;
 	struct lease *igd_lease; /* of the igd's present work */
-	enum igd_state igd_work; /* ADDING, REMOVING, CHECKING */
+	enum igd_state igd_work; /* ADDING, REMOVING, CHECKING, FREEING */
 	bool igd_poll;           /* a CHECKING is due */
 };
 

@@ -43,6 +43,7 @@ on_added(struct mapper *m, struct lease *l, const struct igd_result *res,
 
 	if (res->error != IGD_REFUSED)
 		l->request.external_port = res->external_port;
+	l->orphan = res->orphan;
 	if (l->state == LEASE_REMOVING) { /* meanwhile; remove it next */
 		l->may_exist = res->error != IGD_REFUSED;
 		if (!l->may_exist)
@@ -69,6 +70,15 @@ on_checked(struct mapper *m, const struct igd_result *res, struct mono now)
 		mapper_moved(m, IPC_PORTMAP_UPNP, &res->address);
 }
 
+/* A port that the lease had before it got another. */
+static void
+on_orphan_removed(struct mapper *m, struct lease *l, struct mono now)
+{
+	l->orphan = 0;
+	if (l->state == LEASE_REMOVING && !l->may_exist)
+		mapper_removed(m, l, now);
+}
+
 static void
 on_done(void *arg, const struct igd_result *res, struct mono now)
 {
@@ -80,6 +90,8 @@ on_done(void *arg, const struct igd_result *res, struct mono now)
 		mapper_heard(m, now);
 	if (m->igd_work == IGD_ADDING)
 		on_added(m, l, res, now);
+	else if (m->igd_work == IGD_FREEING)
+		on_orphan_removed(m, l, now);
 	else if (m->igd_work == IGD_REMOVING)
 		mapper_removed(m, l, now);
 	else if (l->state == LEASE_HELD)
@@ -138,6 +150,8 @@ is_for_upnp(const struct mapper *m, const struct lease *l)
 {
 	if (l->protocol != IPC_PORTMAP_UPNP)
 		return false;
+	if (l->orphan != 0)
+		return true;
 	if (l->state == LEASE_REMOVING)
 		return true;
 	if (l->state == LEASE_ASKING)
@@ -176,7 +190,10 @@ static void
 work(struct mapper *m, struct lease *l)
 {
 	m->igd_lease = l;
-	if (l->state == LEASE_REMOVING) {
+	if (l->orphan != 0) {
+		m->igd_work = IGD_FREEING;
+		igd_remove(&m->igd, l->orphan);
+	} else if (l->state == LEASE_REMOVING) {
 		m->igd_work = IGD_REMOVING;
 		igd_remove(&m->igd, l->request.external_port);
 	} else if (l->state == LEASE_ASKING) {

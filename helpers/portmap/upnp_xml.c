@@ -120,6 +120,7 @@ upnp_xml_get_reply(const void *p, size_t len, struct upnp_xml_reply *ret_reply)
 {
 	struct NameValueParserData v;
 	char *copy = copy_padded(p, len);
+	const char *lease;
 	long error;
 
 	memset(ret_reply, 0, sizeof(*ret_reply));
@@ -135,5 +136,7 @@ upnp_xml_get_reply(const void *p, size_t len, struct upnp_xml_reply *ret_reply)
 	get_address(&v, "NewInternalClient", &ret_reply->client);
 	ret_reply->internal_port = get_port(&v, "NewInternalPort");
 	ret_reply->reserved_port = get_port(&v, "NewReservedPort");
+	lease = GetValueFromNameValueList(&v, "NewLeaseDuration");
+	ret_reply->permanent = lease != NULL && strcmp(lease, "0") == 0;
 	ClearNameValueList(&v);
 }

@@ -7,6 +7,7 @@
 #ifndef HELPERS_PORTMAP_UPNP_XML_H
 #define HELPERS_PORTMAP_UPNP_XML_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,7 @@ struct upnp_xml_reply {
 	struct addr client;     /* NewInternalClient; family 0: none */
 	uint16_t internal_port; /* NewInternalPort; 0: none */
 	uint16_t reserved_port; /* NewReservedPort; 0: none */
+	bool permanent;         /* NewLeaseDuration is 0 */
 };
 
 /** upnp_xml_get_reply(): the values of an action's answer that we know; a fault

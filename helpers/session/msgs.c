@@ -257,6 +257,8 @@ msgs_handle(struct session *s, const struct ipc_header *header,
 		return discovery_on_sockets(s, body, fds, n_fds);
 	case IPC_NETWORK:
 		return discovery_on_network(s, body);
+	case IPC_RELAY_BACK:
+		return relay_back_handle(s, body);
 	case IPC_EXPLAIN:
 		return path_report_explain(s, header->seq, body);
 	case IPC_SOURCE:

@@ -375,6 +375,7 @@ next_deadline(const struct session *s)
 		at = mono_min(at, s->stop_deadline);
 	at = mono_min(at, discovery_next_deadline(s));
 	at = mono_min(at, path_report_next_deadline(s));
+	at = mono_min(at, relay_back_next_deadline(s));
 	/* A full path wakes us itself; until then only ends matter. */
 	quic = quic_endpoint_next_deadline(s->quic);
 	if (!path_mux_can_send(&s->mux) && mono_before(quic, s->next_expire))
@@ -393,6 +394,7 @@ session_turn(void *arg, struct mono now)
 	nego_run(s);
 	discovery_run(s);
 	expire_blocked(s);
+	relay_back_run(s);
 	msgs_run_probes(s);
 	s->tunnel->run(s);
 	for (int i = 0; i < TURN_ROUNDS; i++) {

@@ -5,6 +5,7 @@
  *	nego       claim and decision; until QUIC stands
  *	raw        ready exchange, raw-direct
  *	discovery  direct paths: sockets, addresses, which path is taken
+ *	relay_back  the relay was away
  *	path_relay, path_udp   datagrams to and from the daemon, or by UDP
  *	carrier    a QUIC connection       lane    a QUIC stream
  *	splice     one local byte stream and its lanes
@@ -29,6 +30,7 @@
 #include "helpers/session/path_relay.h"
 #include "helpers/session/path_report.h"
 #include "helpers/session/raw.h"
+#include "helpers/session/relay_back.h"
 #include "lib/loop.h"
 #include "lib/mono.h"
 #include "lib/queue.h"
@@ -115,6 +117,7 @@ struct session {
 	struct discovery discovery;
 	struct raw raw;
 	struct path_report report;
+	struct relay_back back;
 
 	struct quic_endpoint *quic;
 	size_t payload;          /* QUIC datagrams on the selected path */

@@ -293,6 +293,14 @@ derp_frame_get_restarting(const struct derp_frame *f,
 	return 0;
 }
 
+void
+derp_frame_write_asking(uint8_t out[static DERP_FRAME_ASKING_LEN])
+{
+	static_assert(DERP_FRAME_ASKING_LEN >= DISCO_MIN_LEN, "relays look");
+	memset(out, 0, DERP_FRAME_ASKING_LEN);
+	memcpy(out, disco_magic, sizeof(disco_magic));
+}
+
 bool
 derp_frame_is_disco(const uint8_t *data, size_t len)
 {

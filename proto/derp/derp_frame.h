@@ -180,5 +180,9 @@ int derp_frame_get_restarting(const struct derp_frame *f,
 /** derp_frame_is_disco(): does a relayed packet look like a Tailscale disco
  * message (62 bytes or more, magic first)?  A relay looks no further. */
 bool derp_frame_is_disco(const uint8_t *data, size_t len);
+/** derp_frame_write_asking(): such a packet without meaning: if nobody is there
+ * to get it, the relay says so (GONE_NOT_HERE), which it does of no other. */
+#define DERP_FRAME_ASKING_LEN 62u
+void derp_frame_write_asking(uint8_t out[static DERP_FRAME_ASKING_LEN]);
 
 #endif

@@ -24,6 +24,14 @@
 #define NS_PER_US 1000
 /* Close packets are short: header, code, reason, tag. */
 #define CLOSE_MAX 1200
+/* After so long without a word of the peer the path may have been dead, and the
+ * probe timer have doubled several times. */
+#define SILENCE_US (300 * MONO_MS)
+/* Lost first packets go again after 0.6, 1.8, 4.2 and 9 s.  RFC 9002's 333 ms
+ * would make it 1, 3 and 7: four lost ones cost a handshake all its 10 s. */
+#define INITIAL_RTT_NS ((uint64_t)(200 * MONO_MS) * NS_PER_US)
+/* How long after it was asked the peer is expected to be heard. */
+#define ASKED_NS ((uint64_t)(10 * MONO_SEC) * NS_PER_US)
 /* Longest a tomb stays, and what a handshake has for a probe timeout. */
 #define TOMB_MAX_US (3 * MONO_SEC)
 
@@ -86,6 +94,9 @@ fill_settings(const struct quic_conn *c, ngtcp2_settings *settings, uint64_t ts)
 	settings->cc_algo =
 	    p->cc == QUIC_CC_CUBIC ? NGTCP2_CC_ALGO_CUBIC : NGTCP2_CC_ALGO_BBR;
 	settings->initial_ts = ts;
+	/* It is also what the validation of a renewed path begins with. */
+	if (!c->renewable)
+		settings->initial_rtt = INITIAL_RTT_NS;
 	settings->handshake_timeout = QUIC_ENDPOINT_HANDSHAKE_US * NS_PER_US;
 	settings->max_window = p->conn_window_max;
 	settings->max_stream_window = p->stream_window_max;
@@ -336,6 +347,7 @@ quic_conn_read(
 	uint64_t before = quic_callback_decrypted();
 	/* Before, the keys may be those that anybody can have. */
 	bool was_ready = c->state == QUIC_CONN_READY;
+	bool was_silent = mono_diff(now, c->last_received) >= SILENCE_US;
 	int r;
 
 	c->pkts_received++;
@@ -348,6 +360,10 @@ quic_conn_read(
 		c->heard_ns = c->last_ns;
 		if (was_ready)
 			c->ep->n_genuine++;
+		/* A jump may not age the validation of a renewed path. */
+		if (was_ready && was_silent &&
+		    (!c->renewable || c->last_ns < c->asked_ns + ASKED_NS))
+			quic_revive_want(c, c->idle_ns);
 	}
 	if (r == 0)
 		return 0;
@@ -369,28 +385,6 @@ quic_conn_expire(struct quic_conn *c, struct mono now)
 
 	if (r != 0)
 		quic_conn_fail(c, now, r);
-}
-
-void
-quic_conn_kick(struct quic_conn *c, struct mono now)
-{
-	uint64_t ts = quic_conn_clock(c, now), expiry;
-
-	/* Keep-alive is no probe: look behind it. */
-	ngtcp2_conn_set_keep_alive_timeout(c->conn, UINT64_MAX);
-	expiry = ngtcp2_conn_get_expiry(c->conn);
-	ngtcp2_conn_set_keep_alive_timeout(c->conn, quic_conn_keep_alive_ns(c));
-	quic_conn_touch(c);
-	c->ping = true;
-	if (expiry == UINT64_MAX || expiry <= ts)
-		return;
-	/* The jump ages all timers: it must not reach those that kill. */
-	if (expiry >= c->heard_ns + c->idle_ns ||
-	    (c->state == QUIC_CONN_HANDSHAKE &&
-		expiry >= c->born_ns + QUIC_ENDPOINT_HANDSHAKE_US * NS_PER_US))
-		return;
-	c->offset_ns += expiry - ts;
-	c->ep->slots[c->slot].expiry_us = now.us;
 }
 
 void

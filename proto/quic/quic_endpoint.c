@@ -438,6 +438,9 @@ serve_live(struct quic_slot *sl, struct mono now, struct quic_batch *b)
 		quic_conn_do_close(c, now);
 	if (is_live(sl, c))
 		quic_write_conn(c, now, b);
+	/* Nothing more was to be written, or it would be dirty again. */
+	if (is_live(sl, c) && c->revive_ns != 0 && !sl->dirty)
+		quic_revive_run(c, now);
 }
 
 static void
@@ -521,28 +524,6 @@ quic_endpoint_next_deadline(const struct quic_endpoint *ep)
 			us = sl->expiry_us;
 	}
 	return (struct mono){ us };
-}
-
-void
-quic_endpoint_kick(struct quic_endpoint *ep, struct mono now)
-{
-	for (size_t i = 0; i < ep->n_slots; i++) {
-		struct quic_conn *c = ep->slots[i].conn;
-
-		if (c != NULL && quic_conn_is_live(c))
-			quic_conn_kick(c, now);
-	}
-}
-
-void
-quic_endpoint_renew(struct quic_endpoint *ep, struct mono now)
-{
-	for (size_t i = 0; i < ep->n_slots; i++) {
-		struct quic_conn *c = ep->slots[i].conn;
-
-		if (c != NULL && quic_conn_is_live(c))
-			quic_renew_conn(c, now);
-	}
 }
 
 void

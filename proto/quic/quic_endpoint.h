@@ -100,6 +100,14 @@ struct mono quic_endpoint_next_deadline(const struct quic_endpoint *ep);
 void quic_endpoint_kick(struct quic_endpoint *ep, struct mono now);
 
 /**
+ * quic_endpoint_revive(): the pipe may carry again what it lost for a while, or
+ * not yet: peers are asked for a sign of life.  A probe timer that has doubled
+ * meanwhile fires now, unless that brought the idle timeout too near; once the
+ * peer is heard, it does in any case.
+ */
+void quic_endpoint_revive(struct quic_endpoint *ep, struct mono now);
+
+/**
  * quic_endpoint_renew(): the pipe has just moved to a path of another kind: the
  * connections of both ends forget what they learned about rate and delay.  On a
  * client only, and for connections of which both ends are renewable; others go

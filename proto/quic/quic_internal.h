@@ -52,8 +52,19 @@ void quic_conn_reap(struct quic_conn *c);
 struct mono quic_conn_expiry(struct quic_conn *c);
 /** quic_conn_keep_alive_ns(): configured interval; UINT64_MAX is never. */
 uint64_t quic_conn_keep_alive_ns(const struct quic_conn *c);
-/** quic_conn_kick(): see quic_endpoint_kick(). */
-void quic_conn_kick(struct quic_conn *c, struct mono now);
+
+/* quic_revive.c */
+
+/** quic_revive_want(): have a probe timer that has doubled fire soon, unless it
+ * is @age_ns or more after heard_ns. */
+void quic_revive_want(struct quic_conn *c, uint64_t age_ns);
+/** quic_revive_run(): carry out what is wanted.  To be called when there is
+ * nothing to send, as other timers would hide the one that counts. */
+void quic_revive_run(struct quic_conn *c, struct mono now);
+/** quic_revive_ask(): see quic_endpoint_revive(). */
+void quic_revive_ask(struct quic_conn *c, struct mono now);
+/** quic_revive_kick(): see quic_endpoint_kick(). */
+void quic_revive_kick(struct quic_conn *c, struct mono now);
 
 /* quic_callback.c */
 

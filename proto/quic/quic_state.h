@@ -97,9 +97,14 @@ struct quic_conn {
 	uint64_t born_ns;       /* clock at creation */
 	uint64_t heard_ns;      /* clock at last_received */
 	uint64_t idle_ns;       /* effective idle timeout */
-	size_t payload_cap;     /* longest datagram the peer takes */
-	bool discovers;         /* ngtcp2 chooses the payload */
-	bool renewable;         /* both ends can do quic_renew.c */
+	/* Not 0: a probe timer that has doubled is to fire now, if that is
+	 * sooner than this after heard_ns. */
+	uint64_t revive_ns;
+	uint64_t asked_ns;        /* clock at the last quic_conn_ask() */
+	uint64_t revive_until_ns; /* clock; then it is too late */
+	size_t payload_cap;       /* longest datagram the peer takes */
+	bool discovers;           /* ngtcp2 chooses the payload */
+	bool renewable;           /* both ends can do quic_renew.c */
 	struct quic_path path;
 
 	struct quic_stream_list streams;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/damper.h"
 #include "lib/secret.h"
 
 /* After so many rounds without an answer the last one is void. */
@@ -39,6 +40,8 @@ struct stun_gather {
 	struct server server[STUN_GATHER_MAX_SERVERS];
 	size_t n;
 	bool paused;
+	struct damper restarts;
+	struct mono restart_at; /* NEVER: none waits */
 	struct addr mapped[STUN_GATHER_MAX_MAPPED];
 	size_t n_mapped;
 };
@@ -46,8 +49,14 @@ struct stun_gather {
 struct stun_gather *
 stun_gather_new(struct mono now)
 {
+	struct stun_gather *g = calloc(1, sizeof(*g));
+
 	(void)now;
-	return calloc(1, sizeof(struct stun_gather));
+	if (g == NULL)
+		return NULL;
+	g->restart_at = MONO_NEVER;
+	damper_init(&g->restarts, STUN_GATHER_RESTARTS, STUN_GATHER_REST_US);
+	return g;
 }
 
 void
@@ -141,15 +150,26 @@ stun_gather_set_servers(
 	(void)update(g, NULL);
 }
 
-void
-stun_gather_restart(struct stun_gather *g, struct mono now)
+static void
+restart(struct stun_gather *g, struct mono now)
 {
+	damper_served(&g->restarts, now);
+	g->restart_at = MONO_NEVER;
 	g->n_mapped = 0;
 	for (size_t i = 0; i < g->n; i++) {
 		g->server[i].answered = false;
 		g->server[i].silent = 0;
 		ask_afresh(&g->server[i], now);
 	}
+}
+
+void
+stun_gather_restart(struct stun_gather *g, struct mono now)
+{
+	if (mono_before(now, damper_next(&g->restarts)))
+		g->restart_at = damper_next(&g->restarts);
+	else
+		restart(g, now);
 }
 
 void
@@ -237,6 +257,8 @@ bool
 stun_gather_output(struct stun_gather *g, struct mono now, struct addr *ret_to,
     uint8_t out[static STUN_REQUEST_LEN])
 {
+	if (!mono_before(now, g->restart_at))
+		restart(g, now);
 	for (size_t i = 0; i < g->n; i++) {
 		struct server *s = &g->server[i];
 
@@ -264,7 +286,7 @@ stun_gather_output(struct stun_gather *g, struct mono now, struct addr *ret_to,
 struct mono
 stun_gather_next_deadline(const struct stun_gather *g)
 {
-	struct mono at = MONO_NEVER;
+	struct mono at = g->restart_at;
 
 	for (size_t i = 0; i < g->n; i++) {
 		const struct server *s = &g->server[i];

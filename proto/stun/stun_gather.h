@@ -23,6 +23,10 @@
  * for 2 min). */
 #define STUN_GATHER_REFRESH_US (25 * MONO_SEC)
 
+/* Networks and paths that come and go: so often everything is asked anew. */
+#define STUN_GATHER_RESTARTS 4
+#define STUN_GATHER_REST_US (3 * MONO_SEC)
+
 struct stun_gather;
 
 struct stun_gather *stun_gather_new(struct mono now);
@@ -34,7 +38,8 @@ void stun_gather_free(struct stun_gather *g);
 void stun_gather_set_servers(
     struct stun_gather *g, const struct addr *a, size_t n, struct mono now);
 
-/** stun_gather_restart(): the network changed: forget and ask again. */
+/** stun_gather_restart(): the network changed: forget and ask again; later when
+ * that was done STUN_GATHER_RESTARTS times just now. */
 void stun_gather_restart(struct stun_gather *g, struct mono now);
 
 /** stun_gather_pause(): stop or resume the background refresh (a direct path

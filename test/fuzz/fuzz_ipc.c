@@ -138,6 +138,7 @@ read_body(uint16_t type, struct buf_reader *r)
 	case IPC_DESCRIBE:
 	case IPC_CLAIM_BACK:
 	case IPC_EXPLAIN:
+	case IPC_RELAY_BACK:
 	default:
 		break;
 	}

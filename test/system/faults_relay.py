@@ -159,6 +159,73 @@ def silent(lab, relay):
     return note
 
 
+class Hanging:
+    """In front of a relay: the first connections are accepted, and that is
+    all."""
+
+    def __init__(self, port, relay, hang):
+        self.hang = hang
+        self.relay = relay
+        self.kept = []
+        self.sock = socket.create_server((l.HOST, port))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                conn, _ = self.sock.accept()
+            except OSError:
+                return
+            self.kept.append(conn)
+            if len(self.kept) <= self.hang:
+                continue
+            other = socket.create_connection((l.HOST, self.relay.port))
+            self.kept.append(other)
+            for a, b in ((conn, other), (other, conn)):
+                threading.Thread(target=self._copy, args=(a, b),
+                                 daemon=True).start()
+
+    @staticmethod
+    def _copy(a, b):
+        try:
+            while data := a.recv(65536):
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        self.sock.shutdown(socket.SHUT_RDWR)
+        for sock in (self.sock, *self.kept):
+            sock.close()
+
+
+def hanging(lab, relay):
+    """The first connection of each side hangs: another one is tried before
+    anything is given up."""
+    port = lab.port()
+    front = Hanging(port, relay, 1)
+    named = l.Relay('front', None, port, relay.ca_file)
+    with pair(lab, named) as (a, b):
+        service = f.Service()
+        server, client = a.tokens()
+        start = time.monotonic()
+        offer = a.serve(server, service.address)
+        notes = [f'serve after {time.monotonic() - start:.1f} s']
+        front.hang = len(front.kept) + 1
+        start = time.monotonic()
+        use, address = b.tunnel(client)
+        taken = time.monotonic() - start
+        notes.append(f'open after {taken:.1f} s')
+        if taken > 8:
+            raise AssertionError(notes)
+        l.exchange(address, f.MIB, f.MIB)
+        f.leave(use, offer)
+        service.close()
+    front.close()
+    return ', '.join(notes)
+
+
 def later(lab, relay):
     """serve and share wait for their relay, as long as it takes."""
     relay.process.stop(signal.SIGKILL)
@@ -277,6 +344,7 @@ ROWS = [
     ('7: no relay there', unreachable),
     ('7: a name nobody resolves', nameless),
     ('7: a relay that says nothing', silent),
+    ('7: a connection that hangs', hanging),
     ('7: relay comes later', later),
     ('7: certificate and pin', distrusted),
     ('7: servers that are no relays', impostors),

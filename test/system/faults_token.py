@@ -271,13 +271,16 @@ def forged_fields(lab, relay):
             with contextlib.suppress(BrokenPipeError):  # refused that fast
                 p.proc.stdin.write(b'H')
                 p.proc.stdin.close()
-            try:
-                status = p.proc.wait(5)
-            except subprocess.TimeoutExpired:
-                status = p.stop()
-                f.expect(p.lines['out'], [], name)
-                return f'{name}: silence, as long as asked'
-            if status not in (1, 10):
+            if name == 'other server':
+                p.wait_line('no answer: nobody is at the relay', 5)
+                p.stop()
+                return f'{name}: {p.lines["err"][-1]}'
+            silent = name in ('session_id', 'client_id', 'bearer')
+            if silent:
+                p.wait_line('no answer: the server is at the relay and does '
+                            'not know this token', 5)
+            status = p.proc.wait(40 if silent else 5)
+            if status not in ((13,) if silent else (1, 10)):
                 raise AssertionError(f'{name}: {status} {p.said()}')
             if not p.lines['err']:
                 raise AssertionError(f'{name}: no reason')
@@ -293,12 +296,31 @@ def forged_fields(lab, relay):
     return '\n'.join(notes)
 
 
+def nobody_there(lab, relay):
+    """Without its server a token is waited for, and that is told."""
+    with pair(lab, relay) as (a, b):
+        service = f.Service()
+        server, client = a.tokens()
+        p = b.cli('derptun', 'connect', '--stdio', '--token-file', client,
+                  stdin=subprocess.PIPE)
+        use = b.cli('derptun', 'open', '--token-file', client)
+        for waiting in (p, use):
+            waiting.wait_line('no answer: nobody is at the relay', 6)
+        p.stop()
+        offer = a.serve(server, service.address)
+        address = f.listening(use)
+        l.exchange(address, f.MIB, f.MIB)
+        f.leave(use, offer)
+        service.close()
+
+
 ROWS = [
     ('8: session tokens', session_tokens),
     ('8: client tokens', client_tokens),
     ('8: server tokens', server_tokens),
     ('8: tokens of some seconds', short_lived),
     ('8: altered fields that only the server can judge', forged_fields),
+    ('8: a server that does not run', nobody_there),
 ]
 
 if __name__ == '__main__':

@@ -256,6 +256,28 @@ def killed_system_daemon(lab, relay):
     f.expect(a.process.stop(), 0, 'daemon')
 
 
+def killed_with_stopped(lab, relay):
+    """kill -9 while no worker can notice: they go as well."""
+    a, b = f.Daemon(lab, 'a', relay), f.Daemon(lab, 'b', relay)
+    service = f.Service()
+    offer, token = a.share(service.address)
+    use, address = b.open(token)
+    l.exchange(address, f.MIB, f.MIB)
+    table = l.processes()
+    kids = {p for d in (a, b) for p in l.family(d.pid, table)} - {a.pid, b.pid}
+    if len(kids) < 3:
+        raise AssertionError(f'workers: {kids}')
+    for pid in kids:
+        os.kill(pid, signal.SIGSTOP)
+    for d in (a, b):
+        d.process.stop(signal.SIGKILL)
+    gone_within(kids, 1)
+    for p in (offer, use):
+        f.expect(f.wait_exit(p, 5), 11, p.name())
+    service.close()
+    return f'{len(kids)} workers'
+
+
 def terminated(lab, relay):
     """SIGTERM of a daemon in use: an end in order, with a reason."""
     with pair(lab, relay) as (a, b):
@@ -481,6 +503,7 @@ ROWS = [
     ('3: gate killed', killed_gate),
     ('4: daemons on demand killed', killed_daemon),
     ('4: daemon killed, same socket again', killed_system_daemon),
+    ('4: daemons killed, workers stopped', killed_with_stopped),
     ('4: daemon terminated in use', terminated),
     ('4: daemon without descriptors', starved),
     ('5: workers and daemons stopped for 3 s', stopped),

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +59,8 @@ spawn(void)
 		/* Above the target numbers first, then onto them. */
 		int a = dup(control[1]), b = dup(packets[1]);
 
+		/* A stopped one does not see our end. */
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)dup2(a, IPC_FD_CONTROL);
 		(void)dup2(b, IPC_FD_PACKETS);
 		fd_close_from(IPC_FD_PACKETS + 1);

@@ -120,6 +120,21 @@ def run(tap, watch):
             break
     tap.ok(len(line[2]) == 21 and count <= 10,
            f'a burst settles: {len(line[2])} addresses in {count} lines')
+    # An interface that flaps for 8 s: the first changes, then one in 3 s, and
+    # in the end what is so.
+    time.sleep(10)
+    end = time.monotonic() + 8
+    while time.monotonic() < end:
+        for state in ('down', 'up'):
+            ip('link', 'set', 'net0x', state)
+            time.sleep(0.25)
+    ip('addr', 'add', '192.168.9.9/32', 'dev', 'net0')
+    count, last = 0, None
+    while (line := watch.quiet(4)) is not None:
+        count, last = count + 1, line
+    tap.ok(4 <= count <= 10, f'flapping: {count} lines')
+    tap.ok(last is not None and '192.168.9.9' in last[2],
+           'the last change is among them')
     ip('link', 'del', 'net0')
     check('interface gone', 'none', [])
     tap.ok(watch.quiet(0.5) is None, 'then quiet')

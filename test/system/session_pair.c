@@ -393,6 +393,54 @@ case_daemon_gone(enum ipc_kind kind)
 	finish();
 }
 
+/* From the beginning to the end of an exchange, in ms, when @n packets of one
+ * side are lost. */
+static int64_t
+with_lost(enum ipc_kind kind, int side, unsigned first, unsigned n)
+{
+	struct mono start = mono_now();
+	bool good;
+
+	begin(kind, false);
+	w.drop_end = side;
+	w.drop_first = first;
+	w.drop_n = n;
+	backend_sends = 100;
+	good = world_run(&w, world_is_ready, 20000);
+	if (good) {
+		add_client(world_listen(&w), 100);
+		good = world_run(&w, all_done, 20000);
+	}
+	OK(good, "%s: works", kind_name);
+	finish();
+	return mono_diff(mono_now(), start) / MONO_MS;
+}
+
+/* Whichever packets are the lost ones, it does not take long. */
+static void
+case_one_lost(enum ipc_kind kind)
+{
+	int64_t worst = 0;
+
+	for (unsigned n = 1; n < 4; n += 2)
+		for (unsigned first = 0; first < 16; first++)
+			for (int side = 0; side < 2; side++) {
+				int64_t ms = with_lost(kind, side, first, n);
+
+				if (ms > worst)
+					worst = ms;
+				if (ms > 600)
+					printf("# %s: %u lost of %s from %u: "
+					       "%lld ms\n",
+					    kind_name, n,
+					    side == 0 ? "claimer" : "listener",
+					    first, (long long)ms);
+			}
+	printf("# %s: worst %lld ms\n", kind_name, (long long)worst);
+	OK(worst < (getenv("ASAN_OPTIONS") == NULL ? 5000 : 9000),
+	    "%s: no place is a bad one", kind_name);
+}
+
 static void
 case_memory(void)
 {
@@ -438,6 +486,7 @@ main(int argc, char **argv)
 		RUN("gone", case_daemon_gone(k));
 		RUN("killed", case_killed(k, i == 0));
 		RUN("silent", case_silent_claimer(k));
+		RUN("lost", case_one_lost(k));
 	}
 	RUN("memory", case_memory());
 	return tap_done();

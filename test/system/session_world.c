@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -157,6 +158,8 @@ start_end(struct end *e, int control[2], int packets[2])
 	if (e->pid == 0) {
 		int a = dup(control[1]), b = dup(packets[1]);
 
+		/* A stopped one does not see our end. */
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)dup2(a, IPC_FD_CONTROL);
 		(void)dup2(b, IPC_FD_PACKETS);
 		fd_close_from(IPC_FD_PACKETS + 1);
@@ -311,6 +314,17 @@ to_gate(struct world *w, const uint8_t *p, size_t len)
 }
 
 static bool
+is_dropped(struct end *e)
+{
+	struct world *w = e->w;
+	int side = e == &w->claimer ? 0 : 1;
+	unsigned n = w->n_packets[side]++;
+
+	return side == w->drop_end && n >= w->drop_first &&
+	       n - w->drop_first < w->drop_n;
+}
+
+static bool
 is_lost(struct world *w)
 {
 	/* Knuth's MMIX generator: reproducible by its seed. */
@@ -358,7 +372,7 @@ relay_some(struct end *e, struct buf_reader *batch)
 			e->decisions++;
 		if (len > 5 && *p >= 0x80 && memcmp(p + 1, "\0\0\0", 4) == 0)
 			e->versions++;
-		if (is_swallowed(e->w, p, len))
+		if (is_swallowed(e->w, p, len) || is_dropped(e))
 			continue;
 		if (e->other->pid == 0 && e == &e->w->claimer)
 			to_gate(e->w, p, len);
@@ -380,7 +394,7 @@ on_packets(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
 	(void)n_fds;
 	(void)now;
 	if (e->other->pid == 0 || e->w->loss_permille > 0 || e->w->cut ||
-	    len < 4096)
+	    e->w->drop_n > 0 || len < 4096)
 		relay_some(e, &batch);
 	else
 		relay(e, msg, len);

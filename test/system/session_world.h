@@ -59,7 +59,12 @@ struct world {
 	struct loop_io *signer_io;
 	int signer_fd;
 	unsigned loss_permille;
-	uint64_t random;    /* state of the loss generator */
+	uint64_t random; /* state of the loss generator */
+	/* Of the packets of the claimer (0) or the listener (1), counted from
+	 * 0, so many are lost from the first on. */
+	int drop_end;
+	unsigned drop_first, drop_n;
+	unsigned n_packets[2];
 	bool cut;           /* the relay loses everything */
 	bool is_sibling;    /* neither learns that the other is one of ours */
 	bool no_ready;      /* and the ready exchange is lost */

@@ -44,6 +44,8 @@ struct sim {
 	bool says_version; /* NAT-PMP's refusal of PCP */
 	int pcp_result, natpmp_result, upnp_error;
 	bool only_permanent;
+	bool no_renewal; /* UPnP: what is mapped is taken, even by its owner */
+	bool mute;       /* UPnP: does not tell who has a port */
 	uint32_t life_s;
 	uint8_t address[4];
 	struct mono born;
@@ -277,24 +279,30 @@ sim_soap(struct sim *s, const char *text)
 			sim_fault(s, 725);
 			return;
 		}
-		if (e != NULL && e->internal != internal) {
+		if (e != NULL && (s->no_renewal || e->internal != internal)) {
 			sim_fault(s, 718);
 			return;
 		}
-		e = sim_map(s, internal, external);
-		if (e != NULL)
+		if (s->no_renewal && s->n_table < SIM_MAX_TABLE)
+			s->table[s->n_table++] =
+			    (struct sim_entry){ internal, external, { 0 } };
+		else if ((e = sim_map(s, internal, external)) != NULL)
 			e->external = external;
+	} else if (s->mute && strstr(text, "#GetSpecific") != NULL) {
+		sim_fault(s, 401);
+		return;
 	} else if (e == NULL) {
 		sim_fault(s, 714);
 		return;
 	} else if (strstr(text, "#DeletePortMapping") != NULL) {
-		sim_unmap(s, e->internal);
+		*e = s->table[--s->n_table];
 	} else {
 		(void)snprintf(out, sizeof(out),
 		    "<u:XResponse><NewInternalPort>%u</NewInternalPort>"
 		    "<NewInternalClient>192.168.1.9</NewInternalClient>"
+		    "<NewLeaseDuration>%d</NewLeaseDuration>"
 		    "</u:XResponse>",
-		    e->internal);
+		    e->internal, s->only_permanent ? 0 : 1000);
 	}
 	sim_event(s, SIM_REPLY, 0, 200, out, strlen(out));
 }

@@ -70,7 +70,10 @@ struct pair {
 	int64_t delay_us, jitter_us;
 	int64_t us_per_pkt; /* bottleneck; 0 = none */
 	int64_t busy_until[2];
-	bool hole;  /* everything is lost */
+	bool hole; /* everything is lost */
+	/* Of the packets towards each side, counted from 0, so many are lost
+	 * from the first on. */
+	unsigned drop_first[2], drop_n[2], n_sent[2];
 	size_t mtu; /* longer datagrams are lost; 0: none is */
 	struct pair_pkt heap[PAIR_MAX_PKTS];
 	size_t n_heap;
@@ -387,7 +390,10 @@ pair_send(struct pair *p, int to, const uint8_t *data, size_t len)
 {
 	int64_t at = p->now.us;
 	struct pair_pkt pkt = { .to = to, .len = len };
+	unsigned n = p->n_sent[to]++;
 
+	if (n >= p->drop_first[to] && n - p->drop_first[to] < p->drop_n[to])
+		return;
 	if (p->mtu > 0 && len > p->mtu)
 		return;
 	if (p->hole || pair_rand(p) % 1000 < p->loss_permille)

@@ -251,6 +251,52 @@ test_upnp_quirks(void)
 	finish("UPnP quirks");
 }
 
+/* A gateway that takes our own mapping for somebody else's when it is renewed:
+ * whatever it tells, there is one mapping, and none afterwards. */
+static void
+test_upnp_no_renewal(bool permanent, bool mute)
+{
+	uint16_t port;
+
+	sim_init(&s);
+	s.upnp = s.no_renewal = true;
+	s.only_permanent = permanent;
+	s.mute = mute;
+	sim_request(&s, 40000);
+	sim_pass(&s, 1100 * MONO_MS);
+	EQ_INT(s.n_table, 1, "mapped");
+	port = s.table[0].external;
+	sim_pass(&s, 20000 * MONO_SEC);
+	EQ_INT(s.n_table, 1, "renewed: still one mapping");
+	if (!mute) {
+		EQ_INT(s.table[0].external, port, "at the same port");
+		EQ_INT(s.n_reports, 1, "nothing to tell");
+	}
+	EQ_INT(s.table[0].external, s.reports[s.n_reports - 1].external.port,
+	    "the one that was told");
+	mapper_release(s.m, 40000, s.now);
+	sim_pass(&s, 50 * MONO_MS);
+	EQ_INT(s.n_table, 0, "none is left");
+	finish("UPnP without renewal");
+}
+
+/* Ours, of a life that ended without removing it. */
+static void
+test_upnp_left_over(void)
+{
+	sim_init(&s);
+	s.upnp = s.no_renewal = s.only_permanent = true;
+	s.n_table = 1;
+	s.table[0] = (struct sim_entry){ 40000, 40000, { 0 } };
+	sim_request(&s, 40000);
+	sim_pass(&s, 1100 * MONO_MS);
+	EQ_STR(last(), "40000 11.0.0.7:40000 3", "taken over");
+	mapper_release(s.m, 40000, s.now);
+	sim_pass(&s, 50 * MONO_MS);
+	EQ_INT(s.n_table, 0, "and removed at last");
+	finish("UPnP left over");
+}
+
 /* The gateway's web server is gone, then another gateway is there. */
 static void
 test_upnp_lost(void)
@@ -298,7 +344,10 @@ test_refusals(void)
 	EQ_STR(last(), "40010 11.0.0.7:40011 2", "until there is");
 	s.natpmp_result = NATPMP_NETWORK_FAILURE;
 	sim_pass(&s, 4100 * MONO_SEC);
-	EQ_STR(last(), "40010 gone", "a renewal refused");
+	/* In which order, is chance. */
+	OK(strcmp(last(), "40010 gone") == 0 ||
+		strcmp(last(), "40000 gone") == 0,
+	    "a renewal refused");
 	s.natpmp_result = 0;
 	sim_pass(&s, 400 * MONO_SEC);
 	finish("refusals later");
@@ -435,6 +484,9 @@ main(void)
 	test_refused_port();
 	test_upnp();
 	test_upnp_quirks();
+	for (int i = 0; i < 4; i++)
+		test_upnp_no_renewal((i & 1) != 0, (i & 2) != 0);
+	test_upnp_left_over();
 	test_upnp_lost();
 	test_refusals();
 	test_useless();

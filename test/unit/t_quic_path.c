@@ -243,6 +243,136 @@ test_renew_speed(void)
 	    "forgetting the old path helps");
 }
 
+static bool
+exchanged(struct pair *p)
+{
+	return p->side[0].streams != NULL && pair_all_streams_closed(p);
+}
+
+/* A handshake and one exchange, when @n packets towards one side are lost: how
+ * long does it take? */
+static int64_t
+with_lost(int to, unsigned first, unsigned n)
+{
+	struct pair *p = pair_new(10 + first);
+	struct mono start = p->now;
+	int64_t us;
+
+	p->drop_first[to] = first;
+	p->drop_n[to] = n;
+	p->side[1].echo_len = 100;
+	if (pair_start(p, NULL, NULL) != 0 ||
+	    !pair_run(p, 20 * MONO_SEC, pair_both_ready))
+		OK(false, "handshake");
+	if (p->side[0].conn != NULL)
+		(void)pair_must_open(&p->side[0], 100);
+	OK(pair_run(p, 20 * MONO_SEC, exchanged), "exchange");
+	us = mono_diff(p->now, start);
+	if (us > 400 * MONO_MS)
+		printf("# %u lost from %u towards the %s: %lld ms\n", n, first,
+		    p->side[to].name, (long long)(us / MONO_MS));
+	pair_free(p);
+	return us;
+}
+
+static void
+test_few_lost(void)
+{
+	int64_t worst = 0;
+
+	for (unsigned n = 1; n <= 4; n++)
+		for (unsigned first = 0; first < 12; first++)
+			for (int to = 0; to < 2; to++) {
+				int64_t us = with_lost(to, first, n);
+
+				worst = us > worst ? us : worst;
+			}
+	OK(worst < 9500 * MONO_MS, "worst: %lld ms",
+	    (long long)(worst / MONO_MS));
+}
+
+static uint64_t
+total_got(const struct pair *p)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < 2; i++)
+		for (const struct pair_stream *s = p->side[i].streams;
+		     s != NULL; s = s->next)
+			n += s->got;
+	return n;
+}
+
+static uint64_t wanted;
+
+static bool
+got_more(struct pair *p)
+{
+	return total_got(p) >= wanted;
+}
+
+enum load { LOAD_ONE_WAY, LOAD_BOTH_WAYS, LOAD_LITTLE };
+
+/*
+ * Nothing passes for @out_us, then everything again; the ends hear of that one
+ * after the other, or not at all.  How long until data comes?  One end sends
+ * as fast as it can, or both do, or one sends a little and waits.
+ */
+static int64_t
+comes_back(int64_t out_us, enum load load, bool told)
+{
+	static const char *const names[] = { "one way", "both ways", "little" };
+	struct pair *p = pair_new(9);
+	struct mono back;
+	int64_t us;
+
+	p->us_per_pkt = 100;
+	p->side[1].no_answer = load != LOAD_BOTH_WAYS;
+	p->side[1].echo_len = UINT64_C(10000000000);
+	if (pair_start(p, NULL, NULL) != 0 ||
+	    !pair_run(p, MONO_SEC, pair_both_ready))
+		OK(false, "handshake");
+	if (load != LOAD_LITTLE)
+		(void)pair_must_open(&p->side[0], UINT64_C(10000000000));
+	(void)pair_run(p, 2 * MONO_SEC, NULL);
+	p->hole = true;
+	if (load == LOAD_LITTLE)
+		(void)pair_must_open(&p->side[0], 100);
+	(void)pair_run(p, out_us, NULL);
+	back = p->now;
+	/* What the first says is lost: the other is not there yet. */
+	if (told)
+		quic_endpoint_revive(p->side[0].ep, p->now);
+	pair_flush(p, 0);
+	p->hole = false;
+	wanted = total_got(p) + 1;
+	if (told) {
+		(void)pair_run(p, 30 * MONO_MS, NULL);
+		quic_endpoint_revive(p->side[1].ep, p->now);
+	}
+	OK(pair_run(p, 20 * MONO_SEC, got_more), "data comes");
+	us = mono_diff(p->now, back);
+	printf("# away %lld ms, %s, %s: %lld ms\n",
+	    (long long)(out_us / MONO_MS), names[load],
+	    told ? "told" : "not told", (long long)(us / MONO_MS));
+	EQ_INT(p->side[0].n_closed + p->side[1].n_closed, 0,
+	    "the connection lives");
+	pair_free(p);
+	return us;
+}
+
+static void
+test_revive(void)
+{
+	for (int load = 0; load <= LOAD_LITTLE; load++)
+		for (int s = 1; s < 6; s++) {
+			(void)comes_back(s * MONO_SEC, (enum load)load, false);
+			OK(comes_back(s * MONO_SEC, (enum load)load, true) <=
+				100 * MONO_MS,
+			    "soon, after %d s", s);
+		}
+}
+
 int
 main(void)
 {
@@ -258,5 +388,7 @@ main(void)
 	test_renew(false, true);
 	test_renew(false, false);
 	test_renew_speed();
+	test_revive();
+	test_few_lost();
 	return tap_done();
 }

@@ -270,6 +270,44 @@ test_pause(void)
 	stun_gather_free(g);
 }
 
+/* Restarted five times a second for a minute, as by a bad cable. */
+static void
+test_flapping(bool answers)
+{
+	struct stun_gather *g = start(2);
+	struct mono last;
+	size_t before;
+
+	for (int i = 0; i < 300; i++) {
+		stun_gather_restart(g, now);
+		run(g, 0);
+		if (answers) {
+			(void)answer(g, 0, "203.0.113.1:70");
+			(void)answer(g, 1, "203.0.113.1:70");
+		}
+		run(g, 200 * MONO_MS);
+	}
+	last = now;
+	/* 24 restarts, with one request or three to each of two servers. */
+	printf("# %zu requests\n", n_asked);
+	OK(n_asked <= (answers ? 1u : 3u) * 2 * 25,
+	    "%s servers are not asked all the time",
+	    answers ? "answering" : "silent");
+	OK(n_asked >= 2 * 22, "but now and then");
+	before = n_asked;
+	stun_gather_restart(g, now);
+	run(g, STUN_GATHER_REST_US);
+	OK(n_asked > before, "and once more after the last change");
+	OK(!mono_before(asked_log[n_asked - 1].at, last), "really");
+	now = mono_add(now, 60 * MONO_SEC);
+	run(g, 0);
+	before = n_asked;
+	stun_gather_restart(g, now);
+	run(g, 0);
+	EQ_INT(n_asked, before + 2, "after rest a change is served at once");
+	stun_gather_free(g);
+}
+
 int
 main(void)
 {
@@ -281,5 +319,7 @@ main(void)
 	test_loss();
 	test_changes();
 	test_pause();
+	test_flapping(true);
+	test_flapping(false);
 	return tap_done();
 }
