@@ -18,6 +18,8 @@
 #include "proto/ipc/ipc_network.h"
 #include "proto/rendezvous/gate.h"
 
+#define WORLD_SESSION_ID 7
+
 struct world;
 
 /* One worker process. */
@@ -85,6 +87,11 @@ struct world {
 };
 
 extern const char *world_worker_path;
+
+/** world_need(): or the test cannot go on, and bails out. */
+void world_need(bool ok, const char *what);
+/** world_make_token(): for both; the claimer's part goes into @b. */
+void world_make_token(struct world *w, struct ipc_boot_session *b);
 
 /** world_init(): starts the claimer; the listener follows its claim. */
 void world_init(struct world *w, enum ipc_kind kind, bool one_stream);
