@@ -14,6 +14,7 @@
 
 #include "lib/err.h"
 #include "lib/fd.h"
+#include "test/sanitized.h"
 #include "test/system/session_app.h"
 #include "test/system/session_world.h"
 #include "test/tap.h"
@@ -179,7 +180,7 @@ case_life(enum ipc_kind kind)
 	check_apps("server speaks first", 0, 100);
 	drop_apps();
 
-	if (getenv("ASAN_OPTIONS") == NULL)
+	if (!SANITIZED)
 		OK(world_is_confined(w.claimer.pid) &&
 			world_is_confined(w.listener.pid),
 		    "%s: both are confined", kind_name);
@@ -406,7 +407,7 @@ case_memory(void)
 	kib[1] = world_private_dirty_kib(w.listener.pid);
 	printf("# idle: claimer %ld KiB, listener %ld KiB private dirty\n",
 	    kib[0], kib[1]);
-	if (getenv("ASAN_OPTIONS") == NULL)
+	if (!SANITIZED)
 		OK(kib[0] <= 2048 && kib[1] <= 2048, "idle memory <= 2 MiB");
 	finish();
 }

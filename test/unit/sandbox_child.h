@@ -13,18 +13,8 @@
 #include <unistd.h>
 
 #include "lib/sandbox.h"
+#include "test/sanitized.h"
 #include "test/tap.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
 
 /* Exit statuses above any errno. */
 #define EXIT_APPLY 200 /* sandbox_apply() failed */

@@ -13,6 +13,7 @@
 #include "lib/fd.h"
 #include "test/tap.h"
 #include "test/unit/files.h"
+#include "test/unit/loop_for.h"
 #include "test/unit/tar_maker.h"
 
 /* In memory if possible: every commit syncs its file system. */
@@ -54,27 +55,6 @@ on_done(void *arg, int r, const struct archive_totals *totals)
 		result->totals = *totals;
 	archive_proc_free(result->free_this);
 	loop_stop(loop);
-}
-
-static void
-on_late(void *arg, struct mono now)
-{
-	(void)arg;
-	(void)now;
-	loop_stop(loop);
-}
-
-/* Until on_done(), at most @ms. */
-static void
-wait_done(int64_t ms)
-{
-	struct loop_timer *late = loop_timer_new(loop, on_late, NULL);
-
-	if (late == NULL)
-		abort();
-	loop_timer_in(late, ms * MONO_MS);
-	(void)loop_run(loop);
-	loop_timer_free(late);
 }
 
 static struct archive_proc_params
@@ -162,7 +142,7 @@ test_both(void)
 	fd_close(&from);
 	fd_close(&to);
 	while (packed.done + unpacked.done < 2)
-		wait_done(10000);
+		loop_for(loop, 10000 * MONO_MS);
 	EQ_INT(packed.r, 0, "packed");
 	EQ_INT(packed.totals.files, 3, "files");
 	EQ_INT(packed.totals.folders, 1, "folders");
@@ -199,7 +179,7 @@ test_hostile(void)
 	tar_header(h, &(struct tar_entry){
 			  .name = "../../x", .type = '0', .mode = 0644 });
 	EQ_INT(write(fd, h, sizeof(h)), sizeof(h), "a path trick");
-	wait_done(10000);
+	loop_for(loop, 10000 * MONO_MS);
 	EQ_INT(result.r, -DT_ERR_PEER_PROTOCOL, "is refused");
 	EQ_INT(result.problem, ARCHIVE_PROBLEM_UNSAFE, "why");
 	EQ_STR(result.path, "../../x", "what");
@@ -216,7 +196,7 @@ test_hostile(void)
 	    &(struct tar_entry){ .name = "file", .type = '0', .mode = 0644 });
 	EQ_INT(write(fd, h, 100), 100, "a stream that ends early");
 	fd_close(&fd);
-	wait_done(10000);
+	loop_for(loop, 10000 * MONO_MS);
 	EQ_INT(result.r, -DT_ERR_TRUNCATED, "is told");
 	archive_proc_free(proc);
 	archive_unpack_free(u);
@@ -239,7 +219,7 @@ test_reader_gone(void)
 	free(big);
 	proc = start_pack("from", &result, &fd);
 	fd_close(&fd);
-	wait_done(10000);
+	loop_for(loop, 10000 * MONO_MS);
 	EQ_INT(result.r, -EPIPE, "nobody reads: the packer ends");
 	archive_proc_free(proc);
 	proc = start_pack("from", &result, &fd);
@@ -283,12 +263,12 @@ test_killed(void)
 	} else {
 		(void)kill(child, SIGINT);
 		(void)kill(child, SIGTERM);
-		wait_done(200);
+		loop_for(loop, 200 * MONO_MS);
 		EQ_INT(result.done, 0, "Ctrl-C is the parent's affair");
 		result.free_this = proc;
 		proc = NULL;
 		EQ_INT(kill(child, SIGKILL), 0, "killed");
-		wait_done(10000);
+		loop_for(loop, 10000 * MONO_MS);
 		EQ_INT(result.done, 1, "is noticed");
 		EQ_INT(result.r, -DT_ERR_WORKER_LOST, "as that");
 	}
@@ -364,7 +344,7 @@ test_many_problems(void)
 			abort();
 	}
 	proc = start_pack("links", &result, &fd);
-	wait_done(10000);
+	loop_for(loop, 10000 * MONO_MS);
 	EQ_INT(result.r, 0, "many problems");
 	EQ_INT(result.problems, 500, "each is told, before the end");
 	EQ_INT(result.totals.tar_size, 1024, "an empty archive");
