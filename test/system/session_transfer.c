@@ -271,5 +271,7 @@ int
 main(int argc, char **argv)
 {
 	has_net = net_enter();
-	return job_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+	if (!job_run(argc, argv, cases, sizeof(cases) / sizeof(cases[0])))
+		return 99;
+	return tap_done();
 }

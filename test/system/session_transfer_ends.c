@@ -318,5 +318,7 @@ static const struct job_case cases[] = {
 int
 main(int argc, char **argv)
 {
-	return job_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+	if (!job_run(argc, argv, cases, sizeof(cases) / sizeof(cases[0])))
+		return 99;
+	return tap_done();
 }

@@ -5,13 +5,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/fd.h"
-#include "test/tap.h"
 
 #define VERIFY "A52F-6B43-8782"
 
@@ -387,16 +387,16 @@ job_show_ends(void)
 	    job_sink.got);
 }
 
-int
-job_main(int argc, char **argv, const struct job_case *cases, size_t n)
+bool
+job_run(int argc, char **argv, const struct job_case *cases, size_t n)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
 	setlinebuf(stdout);
 	if (argc < 2)
-		return 99;
+		return false;
 	world_worker_path = argv[1];
 	for (size_t i = 0; i < n; i++)
 		if (argc < 3 || strcmp(argv[2], cases[i].name) == 0)
 			cases[i].run();
-	return tap_done();
+	return true;
 }

@@ -76,7 +76,7 @@ bool job_some_moved(struct world *unused);
 bool job_is_whole(void);
 /** job_show_ends(): why both ended, as a comment. */
 void job_show_ends(void);
-/** job_main(): PATH_OF_DERPTUN_SESSION [CASE] */
-int job_main(int argc, char **argv, const struct job_case *cases, size_t n);
+/** job_run(): PATH_OF_DERPTUN_SESSION [CASE]; false without the first. */
+bool job_run(int argc, char **argv, const struct job_case *cases, size_t n);
 
 #endif
