@@ -184,7 +184,7 @@ case_slow(void)
 
 	job_begin(&j);
 	(void)world_run(&job_world, job_some_moved, 5000);
-	(void)world_run(&job_world, job_never, 3000);
+	(void)world_run(&job_world, world_never, 3000);
 	before = world_private_dirty_kib(job_receiver()->pid);
 	OK(before < 24 * 1024, "receiver holds little: %ld KiB", before);
 	before = world_private_dirty_kib(job_sender()->pid);

@@ -132,7 +132,7 @@ case_cancel_early(void)
 
 	job_begin(&j);
 	job_world.hold_listener = true;
-	(void)world_run(&job_world, job_never, 50);
+	(void)world_run(&job_world, world_never, 50);
 	stop(&job_world.claimer, -ECANCELED);
 	OK(world_run(&job_world, world_claimer_ended, 1500),
 	    "cancel: claimant ends");
@@ -209,7 +209,7 @@ case_violations(void)
 		j.is_device = true;
 		job_send_sink(e, types[i % 2], 99);
 		for (int n = 0; n < 100 && info.si_pid == 0; n++) {
-			(void)world_run(&job_world, job_never, 10);
+			(void)world_run(&job_world, world_never, 10);
 			(void)waitid(P_PID, (id_t)e->pid, &info,
 			    WEXITED | WNOHANG | WNOWAIT);
 		}
@@ -245,12 +245,12 @@ mischief(enum mischief m)
 	case PAUSE_SENDER:
 	case PAUSE_RECEIVER:
 		(void)kill(e->pid, SIGSTOP);
-		(void)world_run(&job_world, job_never, 700);
+		(void)world_run(&job_world, world_never, 700);
 		(void)kill(e->pid, SIGCONT);
 		break;
 	case CUT:
 		job_world.cut = true;
-		(void)world_run(&job_world, job_never, 700);
+		(void)world_run(&job_world, world_never, 700);
 		job_world.cut = false;
 		break;
 	case N_MISCHIEFS:

@@ -129,9 +129,18 @@ long world_private_dirty_kib(pid_t pid);
  * tells. */
 bool world_is_confined(pid_t pid);
 
+/* For world_run(). */
+bool world_never(struct world *w);
 bool world_is_ready(struct world *w);
 bool world_is_ended(struct world *w);
 bool world_listener_ended(struct world *w);
 bool world_claimer_ended(struct world *w);
+
+/* One case of a test, if it is the only one asked for or none is. */
+#define WORLD_RUN(only, name, call)                                            \
+	do {                                                                   \
+		if ((only) == NULL || strcmp(only, name) == 0)                 \
+			call;                                                  \
+	} while (0)
 
 #endif

@@ -344,13 +344,6 @@ job_is_done(struct world *unused)
 }
 
 bool
-job_never(struct world *unused)
-{
-	(void)unused;
-	return false;
-}
-
-bool
 job_some_moved(struct world *unused)
 {
 	(void)unused;

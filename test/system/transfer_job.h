@@ -68,9 +68,8 @@ struct end *job_sender(void);
 struct end *job_receiver(void);
 /** job_send_sink(): a sink for a worker, or that there is none. */
 void job_send_sink(struct end *e, enum ipc_type type, uint32_t seq);
-/** job_is_done(), job_never(), job_some_moved(): for world_run(). */
+/** job_is_done(), job_some_moved(): for world_run(). */
 bool job_is_done(struct world *unused);
-bool job_never(struct world *unused);
 bool job_some_moved(struct world *unused);
 /** job_is_whole(): did the sink get exactly what the source had? */
 bool job_is_whole(void);
