@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Minimal TAP (Test Anything Protocol 12) producer.  Each OK() prints one line;
- * tap_done() prints the plan and gives main()'s return value.
+ * tap_done() prints the plan and gives main()'s return value.  Rows are counted
+ * in each source file: of a program, one file includes this.
  */
 #ifndef TEST_TAP_H
 #define TEST_TAP_H

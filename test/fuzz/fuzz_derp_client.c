@@ -9,6 +9,7 @@
 
 #include "proto/derp/derp_client.h"
 #include "proto/derp/derp_http.h"
+#include "test/fuzz/derp_keys.h"
 
 #define MAX_HANDSHAKE (DERP_HTTP_MAX_SWITCHING + 2 * DERP_HELLO_MAX_FRAME)
 
@@ -19,9 +20,6 @@ struct seen {
 	uint64_t sum;
 	struct derp_client *client;
 };
-
-static struct key32 client_private, client_public;
-static struct key32 server_private, server_public;
 
 static void
 note(struct seen *s, uint64_t what)
@@ -76,18 +74,6 @@ static const struct derp_client_events events = { .ready = on_ready,
 	.health = on_health,
 	.restarting = on_restarting,
 	.pong = on_pong };
-
-static void
-make_keys(void)
-{
-	if (client_private.b[0] != 0)
-		return;
-	memset(client_private.b, 8, sizeof(client_private.b));
-	memset(server_private.b, 16, sizeof(server_private.b));
-	if (secret_curve_public(&client_public, &client_private) != 0 ||
-	    secret_curve_public(&server_public, &server_private) != 0)
-		abort();
-}
 
 /* Feed @size bytes in pieces, each in a right-sized block of its own. */
 static int

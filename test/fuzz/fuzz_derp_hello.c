@@ -9,25 +9,11 @@
 
 #include "lib/err.h"
 #include "proto/derp/derp_hello.h"
+#include "test/fuzz/derp_keys.h"
 
 #define MAX_TEXT 4096
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static struct key32 client_private, client_public;
-static struct key32 server_private, server_public;
-
-static void
-make_keys(void)
-{
-	if (client_private.b[0] != 0)
-		return;
-	memset(client_private.b, 8, sizeof(client_private.b));
-	memset(server_private.b, 16, sizeof(server_private.b));
-	if (secret_curve_public(&client_public, &client_private) != 0 ||
-	    secret_curve_public(&server_public, &server_private) != 0)
-		abort();
-}
 
 static void
 seal(uint8_t *out, const uint8_t *text, size_t len)

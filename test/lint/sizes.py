@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Size ratchet: functions of at most 80 lines and complexity 15, files of at
-most 600 lines, headers of at most 200.  sizes.txt lists the exceptions with
+most 600 lines, headers of at most 200; of tests, which hold code in headers,
+only that each C file has at most 600 lines.  sizes.txt lists the exceptions with
 their present size; an exception may shrink, never grow, and must go when it is
 no longer needed."""
 import pathlib
@@ -20,6 +21,9 @@ def measured():
         name = p.relative_to(ROOT)
         lines = len(p.read_text(encoding='utf-8').splitlines())
         yield f'{name}', lines, MAX_HEADER if p.suffix == '.h' else MAX_FILE
+    for p in sorted((ROOT / 'test').rglob('*.[ch]')):
+        lines = len(p.read_text(encoding='utf-8').splitlines())
+        yield f'{p.relative_to(ROOT)}', lines, MAX_FILE
     sources = [str(p) for p in files if p.suffix == '.c']
     done = subprocess.run(['pmccabe', *sources], stdout=subprocess.PIPE,
                           text=True, check=True)

@@ -4,7 +4,9 @@
 
 usage: summary.py FOLDER    (with *.json of meson and *.tap files)
 
-Prints each failure and each skip with its reason, then the closing line.
+Prints each failure and each skip with its reason, then the closing line.  A log
+with lines that cannot be read (a disk was full, a machine stopped) counts as one
+failure; the lines that can be read count as ever.
 Exit status 0 when something passed and nothing failed.
 """
 import json
@@ -39,7 +41,7 @@ def tap(text, label, count):
 def meson_entry(entry, label, count):
     result = entry['result']
     before = count['failed']
-    lines = tap(entry.get('stdout', ''), label, count)
+    lines = tap(entry.get('stdout') or '', label, count)
     if result in ('OK', 'EXPECTEDFAIL'):
         if lines == 0:
             count['passed'] += 1
@@ -52,16 +54,30 @@ def meson_entry(entry, label, count):
         print(f'failed: {label}: {result}')
 
 
+def meson_log(path, count):
+    """Count the tests of one log of meson."""
+    bad = 0
+    for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
+        try:
+            entry = json.loads(line)
+            name = entry['name'].split(' / ')[-1]
+            entry['result']
+        except (ValueError, KeyError, TypeError, AttributeError):
+            bad += 1
+            continue
+        meson_entry(entry, f'{path.stem}/{name}', count)
+    if bad > 0:
+        count['failed'] += 1
+        print(f'failed: {path.name}: not a log of meson ({bad} bad lines)')
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     count = {'passed': 0, 'failed': 0, 'skipped': 0}
     for path in sorted(folder.glob('*.json')):
-        for line in path.read_text(encoding='utf-8').splitlines():
-            entry = json.loads(line)
-            name = entry['name'].split(' / ')[-1]
-            meson_entry(entry, f'{path.stem}/{name}', count)
+        meson_log(path, count)
     for path in sorted(folder.glob('*.tap')):
-        tap(path.read_text(encoding='utf-8'), path.stem, count)
+        tap(path.read_text(encoding='utf-8', errors='replace'), path.stem, count)
     print('{passed} passed, {failed} failed, {skipped} skipped'.format(**count))
     return 0 if count['failed'] == 0 and count['passed'] > 0 else 1
 

@@ -490,14 +490,7 @@ def main():
             json.dump({"PrivateKey": "privkey:" + SERVER.private.hex()}, f)
         os.chmod(path, 0o600)
         relay = Relay(exe, mode == "plain", "--key-file", path)
-        try:
-            status = tap.run(relay)
-        finally:
-            code, err = relay.stop()
-    if code != 0:
-        print(f"# relay ended with {code}: {err}")
-        status = 1
-    return status
+        return tap.run_with(relay)
 
 
 if __name__ == "__main__":

@@ -288,14 +288,7 @@ def t_stun_bad(relay):
 def main():
     exe, mode = sys.argv[1:3]
     relay = Relay(exe, mode == "plain", "--queue-packets", str(QUEUE))
-    try:
-        status = tap.run(relay)
-    finally:
-        code, err = relay.stop()
-    if code != 0:
-        print(f"# relay ended with {code}: {err}")
-        status = 1
-    return status
+    return tap.run_with(relay)
 
 
 if __name__ == "__main__":

@@ -54,3 +54,15 @@ def run(*args):
                 print("# " + line)
             sys.stdout.flush()
     return 1 if failed else 0
+
+
+def run_with(relay):
+    """The same with a relay, which is stopped in the end."""
+    try:
+        status = run(relay)
+    finally:
+        code, err = relay.stop()
+    if code != 0:
+        print(f"# relay ended with {code}: {err}")
+        status = 1
+    return status

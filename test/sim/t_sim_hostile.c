@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "proto/stun/stun.h"
-#include "test/sim/place.h"
+#include "test/sim/attacker.h"
 #include "test/tap.h"
 
 #ifdef VALGRIND
@@ -20,221 +20,11 @@
 #define RUN_US (8 * MONO_SEC)
 #endif
 #define MAX_SEEDS 1000
-#define VICTIMS 250 /* addresses 192.88.99.1 and up */
-#define RECORDED 1024
-#define DRAIN_US (4 * MONO_SEC)
-#define SECONDS ((unsigned)((RUN_US + DRAIN_US) / MONO_SEC))
+#define SECONDS ((unsigned)((RUN_US + ATTACKER_DRAIN_US) / MONO_SEC))
 /* From two ends, each 128 acks, 16 to strangers, 16 probes beyond budgets and
  * 104 budgets of 4 in 6 s; and these at once. */
 #define BOUND (2 * ((128 + 16 + 16 + 104 * 4 / 6) * SECONDS + 600))
 #define ASTRAY_STALL_US (1500 * MONO_MS)
-#define EVERY_US (10 * MONO_MS) /* the attacker's turns */
-#define BUDGET_US (DIRECT_PROBE_US + DIRECT_SUPPRESS_US)
-
-struct record {
-	struct addr from, to;
-	size_t len;
-	uint8_t p[DISCO_SIZE_ACK];
-};
-
-/* What third parties got. */
-struct victim {
-	unsigned probes, others;
-	struct mono at[DIRECT_MAX_TRIES]; /* the last probes */
-};
-
-struct attacker {
-	struct pair pair;
-	struct net *net;
-	struct record record[RECORDED];
-	size_t n_recorded;
-	struct victim victim[VICTIMS];
-	unsigned above;  /* probes beyond the budget of an unverified address */
-	unsigned total;  /* datagrams to third parties */
-	unsigned astray; /* of these, messages of the session */
-	unsigned per_turn;
-	void (*act)(struct attacker *a);
-	bool stopped;
-
-	struct net_host *middle;
-	struct addr real[2]; /* where the ends send from */
-};
-
-static struct addr
-victim_addr(unsigned i)
-{
-	struct addr a = { .family = AF_INET, .port = 4000 };
-
-	a.ip[0] = 192;
-	a.ip[1] = 88;
-	a.ip[2] = 99;
-	a.ip[3] = (uint8_t)(1 + i % VICTIMS);
-	return a;
-}
-
-static struct victim *
-find_victim(struct attacker *a, const struct addr *to)
-{
-	if (to->ip[0] != 192 || to->ip[1] != 88 || to->ip[3] == 0 ||
-	    to->ip[3] > VICTIMS)
-		return NULL;
-	return &a->victim[to->ip[3] - 1];
-}
-
-static void
-count(struct attacker *a, const struct addr *to, const uint8_t *p, size_t len)
-{
-	struct victim *v = find_victim(a, to);
-	struct mono *oldest;
-
-	if (v == NULL)
-		return;
-	a->total++;
-	if (p[0] == STREAM_FIRST)
-		a->astray++;
-	if (len != DISCO_LEN || p[16] != DISCO_PROBE) {
-		v->others++;
-		return;
-	}
-	oldest = &v->at[v->probes % DIRECT_MAX_TRIES];
-	if (v->probes >= DIRECT_MAX_TRIES &&
-	    mono_diff(net_now(a->net), *oldest) < BUDGET_US)
-		a->above++;
-	*oldest = net_now(a->net);
-	v->probes++;
-}
-
-static void
-record(struct attacker *a, const struct addr *from, const struct addr *to,
-    const uint8_t *p, size_t len)
-{
-	struct record *r = &a->record[a->n_recorded % RECORDED];
-
-	if (len > sizeof(r->p) || !disco_is_ours(p, len))
-		return;
-	*r = (struct record){ .from = *from, .to = *to, .len = len };
-	memcpy(r->p, p, len);
-	a->n_recorded++;
-}
-
-static void
-on_sent(void *arg, const struct addr *from, const struct addr *to,
-    const uint8_t *p, size_t len)
-{
-	struct attacker *a = arg;
-
-	count(a, to, p, len);
-	record(a, from, to, p, len);
-}
-
-static void
-on_turn(void *arg, const uint8_t *p, size_t len)
-{
-	struct attacker *a = arg;
-
-	(void)p;
-	(void)len;
-	if (a->stopped)
-		return;
-	for (unsigned i = 0; i < a->per_turn; i++)
-		a->act(a);
-	net_after(a->net, EVERY_US, on_turn, a, NULL, 0);
-}
-
-/* Where end @i can be reached. */
-static struct addr
-outside_of(const struct attacker *a, size_t i)
-{
-	struct candidate_list list;
-
-	a->pair.end[i]->ops->own(a->pair.end[i], &list);
-	/* Its mapped address is the first that is public. */
-	for (size_t k = 0; k < list.n; k++)
-		if (!addr_is_private(&list.a[k]))
-			return list.a[k];
-	return list.a[0];
-}
-
-static uint8_t
-any_octet(struct attacker *a)
-{
-	return (uint8_t)net_random(a->net, 256);
-}
-
-static struct attacker *
-attacker_new(uint64_t seed, enum place x, enum place y)
-{
-	struct attacker *a = calloc(1, sizeof(*a));
-
-	if (a == NULL)
-		abort();
-	a->pair = place_pair(seed, x, y, &end_ours, &end_ours);
-	a->net = a->pair.net;
-	net_watch(a->net, on_sent, a);
-	return a;
-}
-
-static void
-attack(struct attacker *a, void (*act)(struct attacker *a), unsigned per_second)
-{
-	a->act = act;
-	a->per_turn = per_second / (unsigned)(MONO_SEC / EVERY_US);
-	on_turn(a, NULL, 0);
-}
-
-/* Let the stream end, with the attack still on. */
-static void
-finish(struct attacker *a)
-{
-	for (size_t i = 0; i < 2; i++)
-		a->pair.end[i]->stream.say_us = 0;
-	end_run(a->net, DRAIN_US);
-	a->stopped = true;
-}
-
-static bool
-goes_on(const struct attacker *a, int64_t stall_us, unsigned downs)
-{
-	for (size_t i = 0; i < 2; i++) {
-		const struct end *e = a->pair.end[i];
-
-		if (!stream_is_whole(e) || e->stream.worst_us > stall_us ||
-		    e->downs > downs) {
-			printf("# end %zu: %s, stall %lld ms, %u times "
-			       "relay\n",
-			    i, stream_is_whole(e) ? "whole" : "not whole",
-			    (long long)(e->stream.worst_us / MONO_MS),
-			    e->downs);
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool
-is_direct(const struct attacker *a, int64_t within_us)
-{
-	for (size_t i = 0; i < 2; i++) {
-		const struct end *e = a->pair.end[i];
-		struct victim *v;
-
-		if (!e->is_direct ||
-		    mono_diff(e->first_at, a->pair.start) > within_us)
-			return false;
-		v = find_victim(
-		    (struct attacker *)(uintptr_t)a, e->ops->selected(e));
-		if (v != NULL)
-			return false;
-	}
-	return true;
-}
-
-static void
-attacker_free(struct attacker *a)
-{
-	place_end(&a->pair);
-	free(a);
-}
 
 /* ---------------------------------------------------------------- junk */
 
@@ -243,12 +33,13 @@ make_junk(struct attacker *a, uint8_t *p)
 {
 	static const struct key32 other = { { 9 } };
 	struct disco_packet packet = { .kind = DISCO_PROBE };
-	struct addr mapped = victim_addr(net_random(a->net, VICTIMS));
+	struct addr mapped =
+	    attacker_victim(net_random(a->net, ATTACKER_VICTIMS));
 	size_t len = 1 + net_random(a->net, 1400);
 	struct stun_tx tx;
 
 	for (size_t i = 0; i < len; i++)
-		p[i] = any_octet(a);
+		p[i] = attacker_octet(a);
 	switch (net_random(a->net, 6)) {
 	case 0: /* of another session */
 		packet.kind =
@@ -259,10 +50,10 @@ make_junk(struct attacker *a, uint8_t *p)
 		if (a->n_recorded == 0)
 			return len;
 		memcpy(p,
-		    a
-			->record[net_random(a->net,
-			    (uint32_t)(a->n_recorded < RECORDED ? a->n_recorded
-								: RECORDED))]
+		    a->record[net_random(a->net,
+				  (uint32_t)(a->n_recorded < ATTACKER_RECORDED
+						 ? a->n_recorded
+						 : ATTACKER_RECORDED))]
 			.p,
 		    DISCO_LEN);
 		p[net_random(a->net, DISCO_LEN)] ^=
@@ -287,17 +78,17 @@ send_junk(struct attacker *a)
 {
 	uint8_t p[1500];
 	size_t i = net_random(a->net, 2), len = make_junk(a, p);
-	struct addr to = outside_of(a, i), from = to;
+	struct addr to = attacker_outside(a, i), from = to;
 
 	switch (net_random(a->net, 3)) {
 	case 0:
-		from = outside_of(a, 1 - i);
+		from = attacker_outside(a, 1 - i);
 		break;
 	case 1:
 		from = a->pair.end[i]->stun[0];
 		break;
 	default:
-		from = victim_addr(net_random(a->net, VICTIMS));
+		from = attacker_victim(net_random(a->net, ATTACKER_VICTIMS));
 		break;
 	}
 	net_inject(a->net, 0, &from, &to, p, len);
@@ -308,11 +99,12 @@ test_junk(uint64_t seed, enum place x, enum place y)
 {
 	struct attacker *a = attacker_new(seed, x, y);
 
-	attack(a, send_junk, 5000);
+	attacker_begin(a, send_junk, 5000);
 	place_begin(&a->pair, seed);
 	end_run(a->net, RUN_US / 4);
-	finish(a);
-	OK(is_direct(a, 1 * MONO_SEC) && goes_on(a, 500 * MONO_MS, 0),
+	attacker_finish(a);
+	OK(attacker_is_direct(a, 1 * MONO_SEC) &&
+		attacker_goes_on(a, 500 * MONO_MS, 0),
 	    "junk, %s, %s: direct in time and to stay", place_names[x],
 	    place_names[y]);
 	EQ_INT(a->total, 0, "  and nobody gets an answer");
@@ -324,15 +116,16 @@ test_junk(uint64_t seed, enum place x, enum place y)
 static void
 send_replay(struct attacker *a)
 {
-	size_t n = a->n_recorded < RECORDED ? a->n_recorded : RECORDED;
+	size_t n = a->n_recorded < ATTACKER_RECORDED ? a->n_recorded
+						     : ATTACKER_RECORDED;
 	const struct record *r;
 	struct addr from, to;
 
 	if (n == 0)
 		return;
 	r = &a->record[net_random(a->net, (uint32_t)n)];
-	to = outside_of(a, net_random(a->net, 2));
-	from = victim_addr(net_random(a->net, VICTIMS));
+	to = attacker_outside(a, net_random(a->net, 2));
+	from = attacker_victim(net_random(a->net, ATTACKER_VICTIMS));
 	net_inject(a->net, 0, &from, &to, r->p, r->len);
 }
 
@@ -340,14 +133,15 @@ send_replay(struct attacker *a)
 static void
 send_copy(struct attacker *a)
 {
-	size_t n = a->n_recorded < RECORDED ? a->n_recorded : RECORDED;
+	size_t n = a->n_recorded < ATTACKER_RECORDED ? a->n_recorded
+						     : ATTACKER_RECORDED;
 	const struct record *r;
 	struct addr from, to;
 
 	for (size_t i = 0; n > 0 && i < 2; i++) {
 		r = &a->record[net_random(a->net, (uint32_t)n)];
-		to = outside_of(a, i);
-		from = outside_of(a, 1 - i);
+		to = attacker_outside(a, i);
+		from = attacker_outside(a, 1 - i);
 		net_inject(a->net, 0, &from, &to, r->p, r->len);
 	}
 }
@@ -357,15 +151,16 @@ test_replay(uint64_t seed, void (*act)(struct attacker *a), const char *name)
 {
 	struct attacker *a = attacker_new(seed, PLACE_OPEN, PLACE_FULL);
 
-	attack(a, act, 2000);
+	attacker_begin(a, act, 2000);
 	place_begin(&a->pair, seed);
 	end_run(a->net, RUN_US);
-	finish(a);
+	attacker_finish(a);
 	/* Replays of a probe to the one end and of the ack to the other may
 	 * move the path to an address from where nobody forwards: the former
 	 * one takes over. */
-	OK(is_direct(a, 1 * MONO_SEC) &&
-		goes_on(a, a->astray > 0 ? ASTRAY_STALL_US : 500 * MONO_MS, 0),
+	OK(attacker_is_direct(a, 1 * MONO_SEC) &&
+		attacker_goes_on(
+		    a, a->astray > 0 ? ASTRAY_STALL_US : 500 * MONO_MS, 0),
 	    "replays from %s: direct in time, %u messages astray", name,
 	    a->astray);
 	OK(a->total <= BOUND, "  third parties get %u datagrams for %u",
@@ -379,14 +174,14 @@ static void
 send_valid(struct attacker *a)
 {
 	struct disco_packet packet = { .kind = DISCO_PROBE };
-	struct addr from = victim_addr(net_random(a->net, 8)), to;
+	struct addr from = attacker_victim(net_random(a->net, 8)), to;
 	uint8_t p[DISCO_LEN];
 	size_t i = net_random(a->net, 2);
 
 	for (size_t k = 0; k < sizeof(packet.nonce.b); k++)
-		packet.nonce.b[k] = any_octet(a);
+		packet.nonce.b[k] = attacker_octet(a);
 	(void)disco_build(p, sizeof(p), &a->pair.end[0]->key, &packet);
-	to = outside_of(a, i);
+	to = attacker_outside(a, i);
 	net_inject(a->net, 0, &from, &to, p, sizeof(p));
 }
 
@@ -394,13 +189,15 @@ static void
 send_valid_widely(struct attacker *a)
 {
 	struct disco_packet packet = { .kind = DISCO_PROBE };
-	struct addr from = victim_addr(net_random(a->net, VICTIMS)), to;
+	struct addr from =
+			attacker_victim(net_random(a->net, ATTACKER_VICTIMS)),
+		    to;
 	uint8_t p[DISCO_LEN];
 
 	for (size_t k = 0; k < sizeof(packet.nonce.b); k++)
-		packet.nonce.b[k] = any_octet(a);
+		packet.nonce.b[k] = attacker_octet(a);
 	(void)disco_build(p, sizeof(p), &a->pair.end[0]->key, &packet);
-	to = outside_of(a, net_random(a->net, 2));
+	to = attacker_outside(a, net_random(a->net, 2));
 	net_inject(a->net, 0, &from, &to, p, sizeof(p));
 }
 
@@ -410,10 +207,11 @@ test_valid(uint64_t seed, void (*act)(struct attacker *a), const char *name)
 	struct attacker *a = attacker_new(seed, PLACE_OPEN, PLACE_FULL);
 	place_begin(&a->pair, seed);
 	end_run(a->net, 1 * MONO_SEC);
-	attack(a, act, 2000);
+	attacker_begin(a, act, 2000);
 	end_run(a->net, RUN_US);
-	finish(a);
-	OK(is_direct(a, 1 * MONO_SEC) && goes_on(a, 500 * MONO_MS, 0),
+	attacker_finish(a);
+	OK(attacker_is_direct(a, 1 * MONO_SEC) &&
+		attacker_goes_on(a, 500 * MONO_MS, 0),
 	    "valid probes from %s: direct, and stays so", name);
 	OK(a->total <= BOUND, "  third parties get %u datagrams for %u",
 	    a->total, 2000 * SECONDS);
@@ -434,10 +232,10 @@ on_seen(void *arg, const struct addr *from, const struct addr *to,
 	if (a->stopped || addr_equal(&middle, from) || to->ip[0] == 192)
 		return;
 	for (size_t i = 0; i < 2; i++) {
-		target = outside_of(a, 1 - i);
+		target = attacker_outside(a, 1 - i);
 		if (memcmp(to->ip, target.ip, sizeof(target.ip)) != 0)
 			continue;
-		a->real[i] = outside_of(a, i);
+		a->real[i] = attacker_outside(a, i);
 		middle.port = (uint16_t)(2 - i);
 		net_inject(a->net, 0, &middle, &target, p, len);
 	}
@@ -488,8 +286,8 @@ test_middle(uint64_t seed)
 	taken = is_on_middle(a);
 	a->stopped = true; /* and leaves with what it has */
 	end_run(a->net, RUN_US);
-	finish(a);
-	OK(goes_on(a, 3 * MONO_SEC, 1) && a->pair.end[0]->is_direct &&
+	attacker_finish(a);
+	OK(attacker_goes_on(a, 3 * MONO_SEC, 1) && a->pair.end[0]->is_direct &&
 		a->pair.end[1]->is_direct && !is_on_middle(a),
 	    "a man on the side leaves%s: direct without it",
 	    taken ? ", selected" : "");
@@ -504,10 +302,10 @@ static void
 tell_strangers(struct attacker *a)
 {
 	struct candidate_list list = { .n = CANDIDATE_MAX_LIST };
-	unsigned first = net_random(a->net, VICTIMS);
+	unsigned first = net_random(a->net, ATTACKER_VICTIMS);
 
 	for (unsigned i = 0; i < CANDIDATE_MAX_LIST; i++)
-		list.a[i] = victim_addr(first + i);
+		list.a[i] = attacker_victim(first + i);
 	end_tell(a->pair.end[1], DIRECT_OUT_CANDIDATES, &list);
 	end_tell(a->pair.end[1], DIRECT_OUT_CALL_ME_MAYBE, NULL);
 }
@@ -520,7 +318,7 @@ tell_flipping(struct attacker *a)
 
 	if (net_random(a->net, 2) == 0)
 		for (unsigned i = 0; i < CANDIDATE_MAX_LIST; i++)
-			list.a[list.n++] = victim_addr(i);
+			list.a[list.n++] = attacker_victim(i);
 	end_tell(a->pair.end[1], DIRECT_OUT_CANDIDATES, &list);
 	end_tell(a->pair.end[1], DIRECT_OUT_CALL_ME_MAYBE, NULL);
 }
@@ -530,20 +328,20 @@ test_strangers(uint64_t seed, void (*act)(struct attacker *a), const char *name)
 {
 	struct attacker *a = attacker_new(seed, PLACE_OPEN, PLACE_BLOCKED);
 	unsigned limit,
-	    seconds = (unsigned)((3 * RUN_US + DRAIN_US) / MONO_SEC);
+	    seconds = (unsigned)((3 * RUN_US + ATTACKER_DRAIN_US) / MONO_SEC);
 
 	/* Every entry of the table, each with its budget. */
 	limit = 104 * DIRECT_MAX_TRIES *
-		(unsigned)(seconds * MONO_SEC / BUDGET_US + 1);
+		(unsigned)(seconds * MONO_SEC / ATTACKER_BUDGET_US + 1);
 	place_begin(&a->pair, seed);
-	attack(a, act, 100);
+	attacker_begin(a, act, 100);
 	end_run(a->net, 3 * RUN_US);
-	finish(a);
+	attacker_finish(a);
 	OK(a->total > 0 && a->above == 0, "strangers, %s: %u beyond the budget",
 	    name, a->above);
 	OK(a->total <= limit, "  %u datagrams to them in %u s", a->total,
 	    seconds);
-	OK(goes_on(a, 500 * MONO_MS, 0), "  and the session goes on");
+	OK(attacker_goes_on(a, 500 * MONO_MS, 0), "  and the session goes on");
 	attacker_free(a);
 }
 
@@ -553,7 +351,7 @@ tell_our_own(struct attacker *a)
 {
 	struct candidate_list list = { .n = 1 };
 
-	list.a[0] = outside_of(a, 0);
+	list.a[0] = attacker_outside(a, 0);
 	end_tell(a->pair.end[1], DIRECT_OUT_CANDIDATES, &list);
 }
 
@@ -564,11 +362,11 @@ test_echo(uint64_t seed)
 
 	a->pair.end[0]->nat[0]->hairpin = true;
 	place_begin(&a->pair, seed);
-	attack(a, tell_our_own, 100);
+	attacker_begin(a, tell_our_own, 100);
 	end_run(a->net, RUN_US);
-	finish(a);
+	attacker_finish(a);
 	OK(mono_is_never(a->pair.end[0]->first_at) &&
-		goes_on(a, 500 * MONO_MS, 0),
+		attacker_goes_on(a, 500 * MONO_MS, 0),
 	    "our own address is never the peer's");
 	attacker_free(a);
 }

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 
@@ -21,6 +20,7 @@ from cli_lib import (
     finish,
     ok,
     read_line,
+    run_tests,
     session_token,
 )
 
@@ -652,7 +652,7 @@ def main():
     p = Programs(sys.argv[1:])
     d = Daemon(p)
     try:
-        for test in (
+        run_tests((
             test_share,
             test_share_verbose,
             test_dial,
@@ -669,11 +669,7 @@ def main():
             test_ctl,
             test_ctl_events,
             test_no_daemon,
-        ):
-            try:
-                test(p, d)
-            except (OSError, subprocess.SubprocessError) as e:
-                ok(False, f"{test.__name__}: {e!r}")
+        ), p, d)
     finally:
         d.close()
         p.clean()

@@ -46,6 +46,16 @@ def done():
     sys.exit(1 if failed else 0)
 
 
+def run_tests(tests, *args):
+    """Each with the same arguments; one that breaks off is a failure."""
+    for test in tests:
+        try:
+            test(*args)
+        except (OSError, ValueError, IndexError,
+                subprocess.SubprocessError) as e:
+            ok(False, f"{test.__name__}: {e!r}")
+
+
 def session_token(capabilities=2, expires=None, version=5):
     """A session token; 2 is `share`."""
     raw = struct.pack(

@@ -24,6 +24,7 @@ from cli_lib import (
     ok,
     own_netns,
     read_line,
+    run_tests,
 )
 
 SYSTEM_SOCKET = "/run/derptund/control.sock"
@@ -262,7 +263,7 @@ def main():
         p.paths[name] = shutil.copy(path, p.path("bin", name))
     os.chmod(p.write("bin/derptund", SCRIPT), 0o755)
     try:
-        for test in (
+        run_tests((
             test_start,
             test_race,
             test_failures,
@@ -270,11 +271,7 @@ def main():
             test_no_start,
             test_without_runtime_dir,
             test_other_netns,
-        ):
-            try:
-                test(p)
-            except (OSError, ValueError, IndexError) as e:
-                ok(False, f"{test.__name__}: {e!r}")
+        ), p)
     finally:
         stop(p)
         p.clean()

@@ -13,7 +13,6 @@ import select
 import signal
 import socket
 import stat
-import subprocess
 import sys
 import termios
 import time
@@ -29,6 +28,7 @@ from cli_lib import (
     finish,
     is_nonblocking,
     ok,
+    run_tests,
 )
 
 # More than all buffers on the way together.
@@ -365,7 +365,7 @@ def main():
     client = p.run("derptun", "token", "client", "--token", server)[1].strip()
     token = ["--token", client]
     try:
-        for test in (
+        run_tests((
             test_pipes,
             test_file_in,
             test_null_in,
@@ -380,11 +380,7 @@ def main():
             test_ends,
             test_words,
             test_ca_file,
-        ):
-            try:
-                test(p, d, token)
-            except (OSError, ValueError, subprocess.SubprocessError) as e:
-                ok(False, f"{test.__name__}: {e!r}")
+        ), p, d, token)
     finally:
         d.close()
         p.clean()

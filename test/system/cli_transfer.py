@@ -25,6 +25,7 @@ from cli_lib import (
     interrupt,
     ok,
     read_line,
+    run_tests,
     session_token,
 )
 
@@ -410,10 +411,17 @@ def main():
     d = Daemon(p)
     p.env["DERPTUND_SOCKET"] = d.path
     try:
-        for test in (test_listen, test_pipe, test_send, test_receive_file,
-                     test_receive_rest, test_signals, test_usage,
-                     test_ssh_invite, test_ssh_accept):
-            test(p, d)
+        run_tests((
+            test_listen,
+            test_pipe,
+            test_send,
+            test_receive_file,
+            test_receive_rest,
+            test_signals,
+            test_usage,
+            test_ssh_invite,
+            test_ssh_accept,
+        ), p, d)
     finally:
         d.close()
         p.clean()

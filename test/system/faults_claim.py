@@ -6,13 +6,9 @@ usage: faults_claim.py BUILD_FOLDER [ROW-PATTERN]
 """
 import base64
 import json
-import os
 import pathlib
 import random
 import signal
-import socket
-import ssl
-import subprocess
 import sys
 import time
 
@@ -199,19 +195,6 @@ def second_derptun(lab, relay):
 
 # 10: forge -------------------------------------------------------------------
 
-class Raw:
-    """The relay as test/relay/derp.py wants it."""
-
-    def __init__(self, relay):
-        self.address = (l.HOST, relay.port)
-        self.context = ssl.create_default_context(cafile=str(relay.ca_file))
-
-    def connect(self, _rcvbuf=None):
-        sock = socket.create_connection(self.address, 15)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self.context.wrap_socket(sock, server_hostname=l.HOST)
-
-
 def derp_private(server):
     with open(server, encoding='ascii') as file:
         body = file.read().strip()[5:]
@@ -267,7 +250,7 @@ def soon(d, client):
 def forge(lab, relay):
     if derp is None:
         raise l.Skip(MISSING)
-    raw = Raw(relay)
+    raw = f.Raw(relay)
     rng = random.Random(10)
     with pair(lab, relay) as (a, b):
         service = f.Service()

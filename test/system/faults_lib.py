@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -355,6 +356,19 @@ def until_works(address, timeout=RECONNECT, what='tunnel'):
     except RuntimeError as e:
         raise AssertionError(str(e)) from e
     return time.monotonic() - start
+
+
+class Raw:
+    """The relay as test/relay/derp.py wants it."""
+
+    def __init__(self, relay):
+        self.address = (l.HOST, relay.port)
+        self.context = ssl.create_default_context(cafile=str(relay.ca_file))
+
+    def connect(self, _rcvbuf=None):
+        sock = socket.create_connection(self.address, 15)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return self.context.wrap_socket(sock, server_hostname=l.HOST)
 
 
 class Pinger:

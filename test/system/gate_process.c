@@ -26,6 +26,7 @@
 #include "proto/rendezvous/session_keys.h"
 #include "proto/transfer/transfer_claim.h"
 #include "proto/transfer/transfer_flow.h"
+#include "test/sanitized.h"
 #include "test/tap.h"
 
 #define BUFFER (1 << 20)
@@ -153,15 +154,16 @@ send_packet(
 	(void)fd_send(c->packets, batch, w.len, NULL, 0);
 }
 
-/* A decision sent to a claimer, given to it.  False when none came. */
+/* A packet that the gate sends, in the static batch.  False when none came. */
 static bool
-take_decision(struct gate_child *c, struct claimer *claimer, int timeout_ms)
+take_packet(struct gate_child *c, int timeout_ms, const uint8_t **ret_payload,
+    size_t *ret_len)
 {
 	struct pollfd p = { .fd = c->packets, .events = POLLIN };
 	struct buf_reader r;
-	const uint8_t *key, *payload;
+	const uint8_t *key;
 	int fds[FD_MAX_PASSED];
-	size_t n_fds = 0, len;
+	size_t n_fds = 0;
 	ssize_t n;
 
 	if (poll(&p, 1, timeout_ms) != 1)
@@ -170,9 +172,18 @@ take_decision(struct gate_child *c, struct claimer *claimer, int timeout_ms)
 	if (n <= 0)
 		return false;
 	r = buf_reader(batch, (size_t)n);
-	if (ipc_packet_next(&r, 1, &key, &payload, &len) != 1)
-		return false;
-	return claimer_input(claimer, &token.derp_public, payload, len);
+	return ipc_packet_next(&r, 1, &key, ret_payload, ret_len) == 1;
+}
+
+/* A decision sent to a claimer, given to it.  False when none came. */
+static bool
+take_decision(struct gate_child *c, struct claimer *claimer, int timeout_ms)
+{
+	const uint8_t *payload;
+	size_t len;
+
+	return take_packet(c, timeout_ms, &payload, &len) &&
+	       claimer_input(claimer, &token.derp_public, payload, len);
 }
 
 static struct claimer *
@@ -321,13 +332,10 @@ test_flood(struct gate_child *c)
 			(void)usleep(1000);
 	}
 	EQ_INT(receive(c, &body, 300), 0, "forged claims get nothing");
-#if defined(__SANITIZE_ADDRESS__)
-	(void)before; /* freed memory stays with the sanitizer */
-#else
-	OK(resident_kib(c->pid) - before < 1024,
-	    "%d of them cost %ld KiB of memory", FLOOD,
-	    resident_kib(c->pid) - before);
-#endif
+	if (!SANITIZED) /* with which freed memory stays */
+		OK(resident_kib(c->pid) - before < 1024,
+		    "%d of them cost %ld KiB of memory", FLOOD,
+		    resident_kib(c->pid) - before);
 }
 
 static struct transfer_flow *
@@ -362,20 +370,10 @@ send_transfer_claim(
 static bool
 take_refusal(struct gate_child *c, struct transfer_flow *f, int timeout_ms)
 {
-	struct pollfd p = { .fd = c->packets, .events = POLLIN };
-	struct buf_reader r;
-	const uint8_t *key, *payload;
-	int fds[FD_MAX_PASSED];
-	size_t n_fds = 0, len;
-	ssize_t n;
+	const uint8_t *payload;
+	size_t len;
 
-	if (poll(&p, 1, timeout_ms) != 1)
-		return false;
-	n = fd_recv(c->packets, batch, sizeof(batch), fds, &n_fds);
-	if (n <= 0)
-		return false;
-	r = buf_reader(batch, (size_t)n);
-	return ipc_packet_next(&r, 1, &key, &payload, &len) == 1 &&
+	return take_packet(c, timeout_ms, &payload, &len) &&
 	       transfer_flow_input(f, mono_now(), &token.derp_public, payload,
 		   len) == TRANSFER_INPUT_TAKEN;
 }

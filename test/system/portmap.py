@@ -223,21 +223,5 @@ ROWS = [
 ]
 
 
-def main(argv):
-    tap = l.Tap()
-    try:
-        if not os.access('/usr/sbin/miniupnpd', os.X_OK):
-            raise l.Skip('no miniupnpd')
-        p.w.enter()
-    except l.Skip as e:
-        tap.skip('all rows', e)
-        return tap.done()
-    home = p.Home()
-    for title, test in ROWS:
-        if len(argv) < 4 or re.search(argv[3], title):
-            p.run_row(tap, home, argv, title, test)
-    return tap.done()
-
-
 if __name__ == '__main__':
-    sys.exit(main(sys.argv))
+    sys.exit(p.main(sys.argv, ROWS))

@@ -49,13 +49,6 @@ on_dial(void *arg)
 }
 
 static bool
-never(struct world *unused)
-{
-	(void)unused;
-	return false;
-}
-
-static bool
 is_done(struct world *unused)
 {
 	(void)unused;
@@ -126,7 +119,7 @@ explain(struct end *e)
 {
 	world_explain(e);
 	for (int i = 0; i < 20 && !e->explained; i++)
-		(void)world_run(&w, never, 10);
+		(void)world_run(&w, world_never, 10);
 }
 
 static void
@@ -187,7 +180,7 @@ case_hole(enum ipc_kind kind, int way)
 	took = run_ms(net_both_relayed, 8000);
 	OK(took >= 0 && took <= (way < 0 ? DEAD_MS : HALF_DEAD_MS),
 	    "hole %d: back on the relay after %lld ms", way, took);
-	(void)world_run(&w, never, 500);
+	(void)world_run(&w, world_never, 500);
 	n.hole = n.hole_to[0] = n.hole_to[1] = false;
 	took = run_ms(net_both_direct, 15000);
 	OK(took >= 0, "hole %d: direct again after %lld ms", way, took);
@@ -202,7 +195,7 @@ case_roam(void)
 	OK(world_run(&w, net_both_direct, 1000), "direct");
 	transfer_start(50 * MIB, 200 * MIB);
 	for (int i = 0; i < 4; i++) {
-		(void)world_run(&w, never, 300);
+		(void)world_run(&w, world_never, 300);
 		net_roam(&n, 0);
 	}
 	transfer_end("roam", 50 * MIB, 200 * MIB);
@@ -301,7 +294,7 @@ case_junk(void)
 	while (mono_diff(mono_now(), t0) < 2 * MONO_SEC) {
 		flood(fd, 200);
 		sent += 200;
-		(void)world_run(&w, never, 2);
+		(void)world_run(&w, world_never, 2);
 	}
 	printf("# %d datagrams of junk in 2 s\n", sent);
 	transfer_end("junk", 10 * MIB, 50 * MIB);
@@ -405,10 +398,10 @@ case_switches(enum ipc_kind kind)
 		x = x * 6364136223846793005u + 1442695040888963407u;
 		n.hole = true;
 		(void)world_run(&w, net_both_relayed, 6000);
-		(void)world_run(&w, never, (int)((x >> 33) % 200));
+		(void)world_run(&w, world_never, (int)((x >> 33) % 200));
 		n.hole = false;
 		(void)world_run(&w, net_both_direct, 12000);
-		(void)world_run(&w, never, (int)((x >> 40) % 200));
+		(void)world_run(&w, world_never, (int)((x >> 40) % 200));
 	}
 	transfer_end("switches", 100 * MIB, 1000 * MIB);
 	explain(&w.claimer);
@@ -489,7 +482,7 @@ case_raw_silent(enum ipc_kind kind)
 	took = run_ms(world_is_ready, 5000);
 	OK(took >= 1400 && took < 2500, "silent: ready after %lld ms", took);
 	port = world_listen(&w);
-	(void)world_run(&w, never, 5000);
+	(void)world_run(&w, world_never, 5000);
 	transfer_start(1 * MIB, 1 * MIB);
 	transfer_end("silent", 1 * MIB, 1 * MIB);
 	explain(&w.claimer);
@@ -510,31 +503,26 @@ main(int argc, char **argv)
 	}
 	world_worker_path = argv[1];
 	(void)signal(SIGPIPE, SIG_IGN);
-#define RUN(name, call)                                                        \
-	do {                                                                   \
-		if (only == NULL || strcmp(only, name) == 0)                   \
-			call;                                                  \
-	} while (0)
-	RUN("lan", case_lan(IPC_KIND_SHARE));
-	RUN("lan", case_lan(IPC_KIND_DERPTUN));
-	RUN("relay", case_relay_only(true));
-	RUN("relay", case_relay_only(false));
-	RUN("hole", case_hole(IPC_KIND_SHARE, -1));
-	RUN("hole", case_hole(IPC_KIND_DERPTUN, 0));
-	RUN("hole", case_hole(IPC_KIND_DERPTUN, 1));
-	RUN("roam", case_roam());
-	RUN("loss", case_loss());
-	RUN("mtu", case_mtu());
-	RUN("narrow", case_narrow());
-	RUN("junk", case_junk());
-	RUN("raw", case_raw(IPC_KIND_SHARE));
-	RUN("raw", case_raw(IPC_KIND_DERPTUN));
-	RUN("refused", case_raw_refused(true));
-	RUN("refused", case_raw_refused(false));
-	RUN("silent", case_raw_silent(IPC_KIND_SHARE));
-	RUN("silent", case_raw_silent(IPC_KIND_DERPTUN));
-	RUN("initials", case_initials(IPC_KIND_SHARE));
-	RUN("initials", case_initials(IPC_KIND_DERPTUN));
-	RUN("switches", case_switches(IPC_KIND_DERPTUN));
+	WORLD_RUN(only, "lan", case_lan(IPC_KIND_SHARE));
+	WORLD_RUN(only, "lan", case_lan(IPC_KIND_DERPTUN));
+	WORLD_RUN(only, "relay", case_relay_only(true));
+	WORLD_RUN(only, "relay", case_relay_only(false));
+	WORLD_RUN(only, "hole", case_hole(IPC_KIND_SHARE, -1));
+	WORLD_RUN(only, "hole", case_hole(IPC_KIND_DERPTUN, 0));
+	WORLD_RUN(only, "hole", case_hole(IPC_KIND_DERPTUN, 1));
+	WORLD_RUN(only, "roam", case_roam());
+	WORLD_RUN(only, "loss", case_loss());
+	WORLD_RUN(only, "mtu", case_mtu());
+	WORLD_RUN(only, "narrow", case_narrow());
+	WORLD_RUN(only, "junk", case_junk());
+	WORLD_RUN(only, "raw", case_raw(IPC_KIND_SHARE));
+	WORLD_RUN(only, "raw", case_raw(IPC_KIND_DERPTUN));
+	WORLD_RUN(only, "refused", case_raw_refused(true));
+	WORLD_RUN(only, "refused", case_raw_refused(false));
+	WORLD_RUN(only, "silent", case_raw_silent(IPC_KIND_SHARE));
+	WORLD_RUN(only, "silent", case_raw_silent(IPC_KIND_DERPTUN));
+	WORLD_RUN(only, "initials", case_initials(IPC_KIND_SHARE));
+	WORLD_RUN(only, "initials", case_initials(IPC_KIND_DERPTUN));
+	WORLD_RUN(only, "switches", case_switches(IPC_KIND_DERPTUN));
 	return tap_done();
 }

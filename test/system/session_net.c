@@ -22,15 +22,6 @@
 
 static struct net *current; /* of the world being booted */
 
-static void
-need(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	printf("Bail out! %s\n", what);
-	exit(99);
-}
-
 bool
 net_enter(void)
 {
@@ -45,7 +36,7 @@ host(uint16_t port)
 {
 	struct addr a;
 
-	need(addr_parse_ip(&a, NET_HOST, port) == 0, "address");
+	world_need(addr_parse_ip(&a, NET_HOST, port) == 0, "address");
 	return a;
 }
 
@@ -55,7 +46,7 @@ port_of(int fd)
 	struct sockaddr_in sin;
 	socklen_t len = sizeof(sin);
 
-	need(
+	world_need(
 	    getsockname(fd, (struct sockaddr *)&sin, &len) == 0, "getsockname");
 	return ntohs(sin.sin_port);
 }
@@ -63,7 +54,7 @@ port_of(int fd)
 static void
 set_int(int fd, int level, int name, int value)
 {
-	need(setsockopt(fd, level, name, &value, sizeof(value)) == 0,
+	world_need(setsockopt(fd, level, name, &value, sizeof(value)) == 0,
 	    "setsockopt");
 }
 
@@ -75,7 +66,8 @@ open_udp(bool any)
 
 	if (!any)
 		sin.sin_addr.s_addr = inet_addr(NET_HOST);
-	need(fd >= 0 && bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0,
+	world_need(
+	    fd >= 0 && bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0,
 	    "UDP socket");
 	set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER);
 	set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER);

@@ -14,6 +14,7 @@
 
 #include "lib/err.h"
 #include "lib/fd.h"
+#include "test/sanitized.h"
 #include "test/system/session_app.h"
 #include "test/system/session_world.h"
 #include "test/tap.h"
@@ -65,16 +66,6 @@ begin(enum ipc_kind kind, bool one_stream)
 }
 
 static void
-finish(void)
-{
-	for (size_t i = 0; i < n_clients; i++)
-		app_fini(&clients[i]);
-	for (size_t i = 0; i < n_backends; i++)
-		app_fini(&backends[i]);
-	world_fini(&w);
-}
-
-static void
 drop_apps(void)
 {
 	for (size_t i = 0; i < n_clients; i++)
@@ -82,6 +73,13 @@ drop_apps(void)
 	for (size_t i = 0; i < n_backends; i++)
 		app_fini(&backends[i]);
 	n_clients = n_backends = 0;
+}
+
+static void
+finish(void)
+{
+	drop_apps();
+	world_fini(&w);
 }
 
 static void
@@ -110,13 +108,6 @@ clients_done(struct world *unused)
 		if (!app_is_done(&clients[i]))
 			return false;
 	return true;
-}
-
-static bool
-never(struct world *unused)
-{
-	(void)unused;
-	return false;
 }
 
 static void
@@ -179,11 +170,11 @@ case_life(enum ipc_kind kind)
 	check_apps("server speaks first", 0, 100);
 	drop_apps();
 
-	if (getenv("ASAN_OPTIONS") == NULL)
+	if (!SANITIZED)
 		OK(world_is_confined(w.claimer.pid) &&
 			world_is_confined(w.listener.pid),
 		    "%s: both are confined", kind_name);
-	world_run(&w, never, 300);
+	world_run(&w, world_never, 300);
 	fds[0] = world_count_fds(w.claimer.pid);
 	fds[1] = world_count_fds(w.listener.pid);
 	backend_sends = 3000;
@@ -192,7 +183,7 @@ case_life(enum ipc_kind kind)
 	OK(world_run(&w, all_done, PATIENCE_MS), "%s: 100 at once", kind_name);
 	check_apps("100 at once", 2000, 3000);
 	drop_apps();
-	world_run(&w, never, 300);
+	world_run(&w, world_never, 300);
 	EQ_INT(world_count_fds(w.claimer.pid), fds[0],
 	    "%s: claimer keeps no descriptors", kind_name);
 	EQ_INT(world_count_fds(w.listener.pid), fds[1],
@@ -220,7 +211,7 @@ case_refused(enum ipc_kind kind)
 	add_client(port, 10);
 	(void)world_run(&w, clients_done, 5000);
 	drop_apps();
-	world_run(&w, never, 300);
+	world_run(&w, world_never, 300);
 	fds[0] = world_count_fds(w.claimer.pid);
 	fds[1] = world_count_fds(w.listener.pid);
 	for (int round = 0; round < 25; round++) {
@@ -234,7 +225,7 @@ case_refused(enum ipc_kind kind)
 	}
 	EQ_INT(good, 1000, "%s: 1000 refused connections end", kind_name);
 	EQ_INT(w.n_dials, 1001, "%s: each was dialled", kind_name);
-	world_run(&w, never, 300);
+	world_run(&w, world_never, 300);
 	EQ_INT(world_count_fds(w.claimer.pid), fds[0],
 	    "%s: refused: claimer keeps no descriptors", kind_name);
 	EQ_INT(world_count_fds(w.listener.pid), fds[1],
@@ -244,7 +235,7 @@ case_refused(enum ipc_kind kind)
 	add_client(port, 5);
 	OK(world_run(&w, all_done, 5000), "%s: and then one works", kind_name);
 	world_describe(&w.claimer);
-	world_run(&w, never, 100);
+	world_run(&w, world_never, 100);
 	EQ_INT(w.claimer.description.streams_refused, 1001,
 	    "%s: the claimer knows that they were refused", kind_name);
 	finish();
@@ -281,13 +272,13 @@ case_killed(enum ipc_kind kind, bool claimer)
 	left = dead->other;
 	(void)world_run(&w, world_is_ready, 5000);
 	world_probe(left, 500);
-	world_run(&w, never, 300);
+	world_run(&w, world_never, 300);
 	EQ_INT(left->probed, 1, "%s: probe of a living peer", kind_name);
 	(void)kill(dead->pid, SIGKILL);
-	(void)world_run(&w, never, 50);
+	(void)world_run(&w, world_never, 50);
 	t0 = mono_now();
 	world_probe(left, 500);
-	world_run(&w, never, 800);
+	world_run(&w, world_never, 800);
 	EQ_INT(left->probed, 0, "%s: probe of a dead peer", kind_name);
 	OK(world_run(
 	       &w, claimer ? world_listener_ended : world_claimer_ended, 16000),
@@ -309,31 +300,31 @@ case_claims(enum ipc_kind kind)
 
 	begin(kind, false);
 	(void)world_run(&w, world_is_ready, 5000);
-	(void)world_run(&w, never, 300);
+	(void)world_run(&w, world_never, 300);
 	w.listener.decisions = 0;
 	world_inject(&w.listener, w.claim, w.claim_len);
-	(void)world_run(&w, never, 100);
+	(void)world_run(&w, world_never, 100);
 	EQ_INT(w.listener.decisions, 1, "%s: the same claim is answered",
 	    kind_name);
 	EQ_INT(w.listener.claims_back, 0, "%s: and not handed back", kind_name);
 	memcpy(changed, w.claim, w.claim_len);
 	changed[w.claim_len] = ' '; /* same content, other bytes */
 	world_inject(&w.listener, changed, w.claim_len + 1);
-	(void)world_run(&w, never, 100);
+	(void)world_run(&w, world_never, 100);
 	EQ_INT(
 	    w.listener.decisions, 2, "%s: as content, not as bytes", kind_name);
 	world_inject(&w.listener, foreign, sizeof(foreign) - 1);
-	(void)world_run(&w, never, 100);
+	(void)world_run(&w, world_never, 100);
 	EQ_INT(
 	    w.listener.claims_back, 1, "%s: another one goes back", kind_name);
 	for (int i = 0; i < 200; i++)
 		world_inject(&w.listener, foreign, sizeof(foreign) - 1);
-	(void)world_run(&w, never, 200);
+	(void)world_run(&w, world_never, 200);
 	OK(w.listener.claims_back <= 20, "%s: a flood is cut", kind_name);
 	world_inject(&w.listener, "{junk", 5);
 	world_inject(&w.claimer, "{\"type\":\"decision\"}", 19);
 	world_inject(&w.claimer, "\0\0\0", 3);
-	(void)world_run(&w, never, 100);
+	(void)world_run(&w, world_never, 100);
 	OK(!w.listener.ended && !w.claimer.ended, "%s: junk harms nobody",
 	    kind_name);
 	finish();
@@ -344,7 +335,7 @@ case_stop_in_handshake(enum ipc_kind kind)
 {
 	begin(kind, false);
 	for (int i = 0; i < 200 && w.listener.pid == 0; i++)
-		(void)world_run(&w, never, 1);
+		(void)world_run(&w, world_never, 1);
 	world_stop(&w.claimer);
 	OK(world_run(&w, world_is_ended, 2000),
 	    "%s: STOP in the handshake ends both", kind_name);
@@ -360,7 +351,7 @@ case_silent_claimer(enum ipc_kind kind)
 
 	begin(kind, false);
 	for (int i = 0; i < 200 && w.listener.pid == 0; i++)
-		(void)world_run(&w, never, 1);
+		(void)world_run(&w, world_never, 1);
 	w.cut = true;
 	OK(world_run(&w, world_listener_ended, 20000),
 	    "%s: a claimer that falls silent", kind_name);
@@ -449,12 +440,12 @@ case_memory(void)
 	begin(IPC_KIND_DERPTUN, false);
 	(void)world_run(&w, world_is_ready, 5000);
 	(void)world_listen(&w);
-	(void)world_run(&w, never, 1000);
+	(void)world_run(&w, world_never, 1000);
 	kib[0] = world_private_dirty_kib(w.claimer.pid);
 	kib[1] = world_private_dirty_kib(w.listener.pid);
 	printf("# idle: claimer %ld KiB, listener %ld KiB private dirty\n",
 	    kib[0], kib[1]);
-	if (getenv("ASAN_OPTIONS") == NULL)
+	if (!SANITIZED)
 		OK(kib[0] <= 2048 && kib[1] <= 2048, "idle memory <= 2 MiB");
 	finish();
 }
@@ -470,24 +461,19 @@ main(int argc, char **argv)
 		return 99;
 	world_worker_path = argv[1];
 	(void)signal(SIGPIPE, SIG_IGN);
-#define RUN(name, call)                                                        \
-	do {                                                                   \
-		if (only == NULL || strcmp(only, name) == 0)                   \
-			call;                                                  \
-	} while (0)
 	for (size_t i = 0; i < 2; i++) {
 		enum ipc_kind k = kinds[i];
 
-		RUN("life", case_life(k));
-		RUN("refused", case_refused(k));
-		RUN("loss", case_loss(k));
-		RUN("claims", case_claims(k));
-		RUN("stop", case_stop_in_handshake(k));
-		RUN("gone", case_daemon_gone(k));
-		RUN("killed", case_killed(k, i == 0));
-		RUN("silent", case_silent_claimer(k));
-		RUN("lost", case_one_lost(k));
+		WORLD_RUN(only, "life", case_life(k));
+		WORLD_RUN(only, "refused", case_refused(k));
+		WORLD_RUN(only, "loss", case_loss(k));
+		WORLD_RUN(only, "claims", case_claims(k));
+		WORLD_RUN(only, "stop", case_stop_in_handshake(k));
+		WORLD_RUN(only, "gone", case_daemon_gone(k));
+		WORLD_RUN(only, "killed", case_killed(k, i == 0));
+		WORLD_RUN(only, "silent", case_silent_claimer(k));
+		WORLD_RUN(only, "lost", case_one_lost(k));
 	}
-	RUN("memory", case_memory());
+	WORLD_RUN(only, "memory", case_memory());
 	return tap_done();
 }

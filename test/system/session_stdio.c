@@ -100,13 +100,6 @@ attach(uint64_t sends, bool ends)
 }
 
 static bool
-never(struct world *unused)
-{
-	(void)unused;
-	return false;
-}
-
-static bool
 out_has_eof(struct world *unused)
 {
 	(void)unused;
@@ -136,7 +129,7 @@ case_clean(void)
 	backend_sends = 3 * MIB;
 	attach(2 * MIB, true); /* before the session stands: it waits */
 	expect("both ends", 0);
-	(void)world_run(&w, never, 200);
+	(void)world_run(&w, world_never, 200);
 	EQ_INT(backend.received, 2 * MIB, "all of stdin arrived");
 	OK(backend.eof && !backend.bad, "with its end");
 	EQ_INT(out.received, 3 * MIB, "all of stdout arrived");
@@ -154,7 +147,7 @@ case_far_end_first(void)
 	OK(world_run(&w, out_has_eof, 5000),
 	    "stdout ends while stdin does not");
 	EQ_INT(out.received, 1000, "after all bytes");
-	(void)world_run(&w, never, 300);
+	(void)world_run(&w, world_never, 300);
 	OK(!w.claimer.ended, "the session waits for stdin");
 	(void)shutdown(in.fd, SHUT_WR);
 	expect("far end first", 0);
@@ -173,7 +166,7 @@ case_one_socket(void)
 	app_init(&out, w.loop, ours, 1 * MIB);
 	world_stdio(&w, theirs, -1);
 	expect("one socket", 0);
-	(void)world_run(&w, never, 200);
+	(void)world_run(&w, world_never, 200);
 	EQ_INT(backend.received, 1 * MIB, "one socket: up");
 	EQ_INT(out.received, 1 * MIB, "one socket: down");
 	finish();
@@ -199,7 +192,7 @@ case_pipe_and_file(void)
 	backend_sends = 5;
 	world_stdio(&w, file, pipe_fds[1]);
 	expect("file and pipe", 0);
-	(void)world_run(&w, never, 100);
+	(void)world_run(&w, world_never, 100);
 	OK(backend.received == 251 && !backend.bad, "the file was sent");
 	EQ_INT(read(pipe_fds[0], got, sizeof(got)), 5, "the pipe has all");
 	(void)close(pipe_fds[0]);
@@ -239,7 +232,7 @@ case_server_stopped(void)
 	(void)world_run(&w, world_is_ready, 5000);
 	backend_stays = true;
 	attach(10, false);
-	(void)world_run(&w, never, 200);
+	(void)world_run(&w, world_never, 200);
 	world_stop(&w.listener);
 	expect("server stopped", -DT_ERR_TUNNEL_LOST);
 	finish();

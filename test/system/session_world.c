@@ -2,10 +2,8 @@
 #include "test/system/session_world.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,16 +22,14 @@
 
 #define BUFFER (1 << 20)
 #define HIGH_WATER (256 * 1024)
-#define SESSION_ID 7
-#define LIFE_S 3600
 
 const char *world_worker_path;
 
 static void on_packets(void *arg, const void *msg, size_t len, int *fds,
     size_t n_fds, struct mono now);
 
-static void
-need(bool ok, const char *what)
+void
+world_need(bool ok, const char *what)
 {
 	if (ok)
 		return;
@@ -56,12 +52,12 @@ answer_dial(struct end *e, const struct ipc_header *h, struct buf_reader *body)
 	uint32_t connection;
 	int fd;
 
-	need(ipc_get_u32(body, &connection) == 0, "bad DIAL");
+	world_need(ipc_get_u32(body, &connection) == 0, "bad DIAL");
 	e->w->n_dials++;
 	fd = e->w->on_dial(e->w->arg);
-	ipc_begin(&w, IPC_DIALED, SESSION_ID, h->seq);
+	ipc_begin(&w, IPC_DIALED, WORLD_SESSION_ID, h->seq);
 	ipc_put_dialed(&w, connection, fd < 0 ? fd : 0);
-	need(chan_send(e->control, w.p, w.len, &fd, fd >= 0 ? 1 : 0) == 0,
+	world_need(chan_send(e->control, w.p, w.len, &fd, fd >= 0 ? 1 : 0) == 0,
 	    "DIALED not sent");
 }
 
@@ -70,7 +66,7 @@ on_status(struct end *e, struct buf_reader *body)
 {
 	struct ipc_status_body s;
 
-	need(ipc_get_status(body, &s) == 0, "bad STATUS");
+	world_need(ipc_get_status(body, &s) == 0, "bad STATUS");
 	e->statuses[s.status] = true;
 }
 
@@ -87,7 +83,7 @@ on_control(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
 	bool alive;
 
 	(void)fds;
-	need(ipc_parse(&view, msg, len, n_fds, &h, &body) == 0,
+	world_need(ipc_parse(&view, msg, len, n_fds, &h, &body) == 0,
 	    "message not permitted");
 	if (h.type == IPC_BORN) {
 		e->born = true;
@@ -100,17 +96,17 @@ on_control(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
 	} else if (h.type == IPC_CLAIM_BACK) {
 		e->claims_back++;
 	} else if (h.type == IPC_PROBED) {
-		need(ipc_get_bool(&body, &alive) == 0, "bad PROBED");
+		world_need(ipc_get_bool(&body, &alive) == 0, "bad PROBED");
 		e->probed = alive;
 	} else if (h.type == IPC_DESCRIPTION) {
-		need(ipc_get_description(&body, &e->description) == 0,
+		world_need(ipc_get_description(&body, &e->description) == 0,
 		    "bad DESCRIPTION");
 		e->described = true;
 	} else if (h.type == IPC_PATH) {
-		need(ipc_get_path(&body, &e->path) == 0, "bad PATH");
+		world_need(ipc_get_path(&body, &e->path) == 0, "bad PATH");
 		e->n_paths++;
 	} else if (h.type == IPC_EXPLANATION) {
-		need(ipc_get_explanation(&body, &e->explanation) == 0,
+		world_need(ipc_get_explanation(&body, &e->explanation) == 0,
 		    "bad EXPLANATION");
 		e->explained = true;
 	} else if (e->w->on_message != NULL &&
@@ -166,7 +162,7 @@ start_end(struct end *e, int control[2], int packets[2])
 		(void)execl(world_worker_path, world_worker_path, (char *)NULL);
 		_exit(127);
 	}
-	need(e->pid > 0, "fork");
+	world_need(e->pid > 0, "fork");
 	fd_close(&control[1]);
 	fd_close(&packets[1]);
 	p.fd = control[0];
@@ -176,7 +172,7 @@ start_end(struct end *e, int control[2], int packets[2])
 	p.on_message = on_packets;
 	p.on_closed = on_packets_closed;
 	e->packets = chan_new(&p);
-	need(e->control != NULL && e->packets != NULL, "channels");
+	world_need(e->control != NULL && e->packets != NULL, "channels");
 }
 
 static void
@@ -187,14 +183,14 @@ boot_end(struct end *e, const struct ipc_boot_session *boot, int fd)
 	int control[2];
 	int packets[2];
 
-	need(fd_seqpacket_pair(&control[0], &control[1], BUFFER) == 0 &&
-		 fd_seqpacket_pair(&packets[0], &packets[1], BUFFER) == 0,
+	world_need(fd_seqpacket_pair(&control[0], &control[1], BUFFER) == 0 &&
+		       fd_seqpacket_pair(&packets[0], &packets[1], BUFFER) == 0,
 	    "socketpair");
 	start_end(e, control, packets);
-	ipc_begin(&w, IPC_BOOT_SESSION, SESSION_ID, 0);
+	ipc_begin(&w, IPC_BOOT_SESSION, WORLD_SESSION_ID, 0);
 	ipc_put_boot_session(&w, boot);
-	need(w.err == 0 &&
-		 chan_send(e->control, w.p, w.len, &fd, fd >= 0 ? 1 : 0) == 0,
+	world_need(w.err == 0 && chan_send(e->control, w.p, w.len, &fd,
+				     fd >= 0 ? 1 : 0) == 0,
 	    "boot message");
 	if (e->w->on_boot != NULL)
 		e->w->on_boot(e);
@@ -218,8 +214,8 @@ on_sign(void *arg, unsigned events, struct mono now)
 	}
 	if (n < 0)
 		return;
-	need((n == 130 || n == 146) &&
-		 memcmp(msg + 64, "TLS 1.3, server", 15) == 0,
+	world_need((n == 130 || n == 146) &&
+		       memcmp(msg + 64, "TLS 1.3, server", 15) == 0,
 	    "worker asked for an odd signature");
 	secret_ed25519_sign(sig, &w->listener_seed, msg, (size_t)n);
 	(void)fd_send(w->signer_fd, sig, sizeof(sig), NULL, 0);
@@ -233,7 +229,7 @@ set_claimer(struct world *w, struct ipc_boot_session *b)
 	struct candidate_list none = { 0 };
 	const struct gate_claimer *c = gate_peek_claimer(w->gate);
 
-	need(gate_build_accept(w->gate, &out, &none) == 0, "decision");
+	world_need(gate_build_accept(w->gate, &out, &none) == 0, "decision");
 	b->decision_len = (uint16_t)out.len;
 	b->peer_derp = c->derp_public;
 	b->peer_quic = c->quic_public;
@@ -275,14 +271,14 @@ start_listener(struct world *w, const uint8_t *claim, size_t len,
 	b.force_relay = w->force_relay[1];
 	b.own_derp = w->listener_derp;
 	b.own_quic = w->listener_quic;
-	need(identity_cert_make(
-		 &cert, &w->listener_seed, mono_unix_seconds()) == 0,
+	world_need(identity_cert_make(
+		       &cert, &w->listener_seed, mono_unix_seconds()) == 0,
 	    "certificate");
 	b.cert_len = (uint16_t)cert.len;
 	memcpy(b.cert, cert.der, cert.len);
 	b.claim_len = (uint16_t)len;
 	memcpy(b.claim, claim, len);
-	need(fd_seqpacket_pair(&w->signer_fd, &fd, 0) == 0, "signer");
+	world_need(fd_seqpacket_pair(&w->signer_fd, &fd, 0) == 0, "signer");
 	w->signer_io = loop_io_new(w->loop, w->signer_fd, on_sign, w);
 	loop_io_set(w->signer_io, LOOP_READ);
 	boot_end(&w->listener, &b, fd);
@@ -306,7 +302,7 @@ to_gate(struct world *w, const uint8_t *p, size_t len)
 		return;
 	if (result.verdict == GATE_REPEAT)
 		return;
-	need(result.verdict == GATE_ACCEPT, "claim was not accepted");
+	world_need(result.verdict == GATE_ACCEPT, "claim was not accepted");
 	memcpy(w->claim, p, len);
 	w->claim_len = len;
 	if (!w->hold_listener)
@@ -377,7 +373,8 @@ relay_some(struct end *e, struct buf_reader *batch)
 		if (e->other->pid == 0 && e == &e->w->claimer)
 			to_gate(e->w, p, len);
 		else if (!is_lost(e->w))
-			need(ipc_packet_put(&w, NULL, p, len) == 0, "batch");
+			world_need(
+			    ipc_packet_put(&w, NULL, p, len) == 0, "batch");
 	}
 	if (w.len > 0)
 		relay(e, w.p, w.len);
@@ -401,79 +398,6 @@ on_packets(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
 }
 
 static void
-make_share_token(struct world *w, struct ipc_boot_session *b)
-{
-	struct session_token t;
-	struct gate_params g;
-	struct key32 unused;
-
-	token_session_mint(
-	    &t, mono_unix_seconds() + LIFE_S, 1, NULL, TOKEN_CAP_SHARE);
-	secret_curve_keypair(&unused, &t.derp_public);
-	secret_ed25519_keypair(&w->listener_seed, &t.quic_public);
-	w->listener_derp = t.derp_public;
-	w->listener_quic = t.quic_public;
-	b->session_id = t.session_id;
-	b->token_version = t.version;
-	b->capabilities = t.capabilities;
-	b->bearer = t.bearer;
-	gate_params_from_session(&g, &t);
-	w->gate = gate_new(&g);
-}
-
-static void
-make_derptun_token(struct world *w, struct ipc_boot_session *b)
-{
-	int64_t now = mono_unix_seconds();
-	struct derptun_server_token server;
-	struct derptun_client_token client;
-	struct token_error error;
-	struct gate_params g;
-
-	need(token_derptun_mint_server(
-		 &server, now, now + LIFE_S, NULL, &error) == 0 &&
-		 token_derptun_mint_client(
-		     &client, &server, now, now + LIFE_S, &error) == 0,
-	    "tokens");
-	w->listener_seed = server.quic_seed;
-	w->listener_derp = server.derp_public;
-	w->listener_quic = server.quic_public;
-	b->session_id = client.session_id;
-	b->token_version = TOKEN_SESSION_VERSION_PUBLIC;
-	b->capabilities = TOKEN_CAP_DERPTUN_TCP;
-	b->bearer = client.bearer;
-	b->client_id = client.client_id;
-	b->token_id = client.token_id;
-	b->client_expires_unix = client.expires_unix;
-	b->proof = client.proof;
-	token_derptun_client_name(b->client_name, &client.client_id);
-	gate_params_from_derptun(&g, &server);
-	w->gate = gate_new(&g);
-}
-
-static void
-make_transfer_token(struct world *w, struct ipc_boot_session *b)
-{
-	struct session_token t;
-	struct key32 unused;
-
-	token_session_mint(&t, mono_unix_seconds() + LIFE_S, 1, NULL,
-	    TOKEN_CAP_STDIO | TOKEN_CAP_TRANSFER_V2);
-	secret_curve_keypair(&unused, &t.derp_public);
-	secret_ed25519_keypair(&w->listener_seed, &t.quic_public);
-	w->listener_derp = t.derp_public;
-	w->listener_quic = t.quic_public;
-	w->bearer = t.bearer;
-	w->session_id = t.session_id;
-	session_keys_envelope(&w->envelope_key, &t.bearer, &t.session_id);
-	b->session_id = t.session_id;
-	b->token_version = t.version;
-	b->capabilities = t.capabilities;
-	b->bearer = t.bearer;
-	w->set_boot(&w->claimer, b);
-}
-
-static void
 init(struct world *w, enum ipc_kind kind, bool one_stream)
 {
 	static struct ipc_boot_session b;
@@ -484,18 +408,12 @@ init(struct world *w, enum ipc_kind kind, bool one_stream)
 	w->random = 1;
 	w->signer_fd = -1;
 	w->loop = loop_new();
-	need(w->loop != NULL, "loop");
+	world_need(w->loop != NULL, "loop");
 	w->claimer.w = w->listener.w = w;
 	w->claimer.other = &w->listener;
 	w->listener.other = &w->claimer;
 	secret_curve_keypair(&unused, &w->claimer_derp);
-	if (kind == IPC_KIND_SHARE)
-		make_share_token(w, &b);
-	else if (kind == IPC_KIND_TRANSFER)
-		make_transfer_token(w, &b);
-	else
-		make_derptun_token(w, &b);
-	need(w->gate != NULL || kind == IPC_KIND_TRANSFER, "gate");
+	world_make_token(w, &b);
 	b.kind = kind;
 	b.one_stream = one_stream;
 	b.verbose = true;
@@ -619,108 +537,6 @@ world_run(struct world *w, bool (*until)(struct world *w), int ms)
 	return until(w);
 }
 
-void
-world_post(
-    struct end *e, const struct buf_writer *w, const int *fds, size_t n_fds)
-{
-	need(chan_send(e->control, w->p, w->len, fds, n_fds) == 0,
-	    "message to a worker");
-}
-
-unsigned short
-world_listen(struct world *w)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(sin);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int one = 1;
-	uint8_t msg[64];
-	struct buf_writer out = buf_writer(msg, sizeof(msg));
-
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	need(bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0 &&
-		 listen(fd, 1024) == 0 &&
-		 getsockname(fd, (struct sockaddr *)&sin, &len) == 0,
-	    "listener");
-	ipc_begin(&out, IPC_LISTENER, SESSION_ID, 2);
-	world_post(&w->claimer, &out, &fd, 1);
-	return ntohs(sin.sin_port);
-}
-
-void
-world_stdio(struct world *w, int in, int out_fd)
-{
-	uint8_t msg[64];
-	struct buf_writer out = buf_writer(msg, sizeof(msg));
-	int fds[2] = { in, out_fd };
-
-	ipc_begin(&out, IPC_STDIO, SESSION_ID, 4);
-	world_post(&w->claimer, &out, fds, out_fd < 0 ? 1 : 2);
-}
-
-void
-world_stop(struct end *e)
-{
-	uint8_t msg[64];
-	struct buf_writer out = buf_writer(msg, sizeof(msg));
-
-	ipc_begin(&out, IPC_STOP, SESSION_ID, 6);
-	ipc_put_reason(&out, 0, "asked");
-	world_post(e, &out, NULL, 0);
-}
-
-void
-world_probe(struct end *e, uint32_t timeout_ms)
-{
-	uint8_t msg[64];
-	struct buf_writer out = buf_writer(msg, sizeof(msg));
-
-	e->probed = -1;
-	ipc_begin(&out, IPC_PROBE, SESSION_ID, 8);
-	ipc_put_u32(&out, timeout_ms);
-	world_post(e, &out, NULL, 0);
-}
-
-void
-world_describe(struct end *e)
-{
-	uint8_t msg[64];
-	struct buf_writer out = buf_writer(msg, sizeof(msg));
-
-	e->described = false;
-	ipc_begin(&out, IPC_DESCRIBE, SESSION_ID, 10);
-	world_post(e, &out, NULL, 0);
-}
-
-void
-world_begin(struct buf_writer *w, enum ipc_type type, uint32_t seq)
-{
-	ipc_begin(w, type, SESSION_ID, seq);
-}
-
-void
-world_explain(struct end *e)
-{
-	uint8_t msg[64];
-	struct buf_writer out = buf_writer(msg, sizeof(msg));
-
-	e->explained = false;
-	world_begin(&out, IPC_EXPLAIN, 12);
-	world_post(e, &out, NULL, 0);
-}
-
-void
-world_inject(struct end *e, const void *p, size_t len)
-{
-	static uint8_t out[IPC_MAX_BATCH];
-	struct buf_writer w = buf_writer(out, sizeof(out));
-
-	need(ipc_packet_put(&w, NULL, p, len) == 0 &&
-		 chan_send(e->packets, w.p, w.len, NULL, 0) == 0,
-	    "inject");
-}
-
 int
 world_connect(unsigned short port)
 {
@@ -729,58 +545,17 @@ world_connect(unsigned short port)
 		.sin_port = htons(port) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	need(connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0, "connect");
+	world_need(
+	    connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0, "connect");
 	(void)fd_set_nonblock(fd);
 	return fd;
 }
 
-int
-world_count_fds(pid_t pid)
-{
-	char path[64];
-	DIR *d;
-	int n = -2; /* . and .. */
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	d = opendir(path);
-	if (d == NULL)
-		return -1;
-	while (readdir(d) != NULL)
-		n++;
-	(void)closedir(d);
-	return n;
-}
-
-/* The number behind @key in a file of /proc; -1 when it is not there. */
-static long
-proc_value(pid_t pid, const char *file, const char *key)
-{
-	char line[256];
-	long value = -1;
-	FILE *f;
-
-	(void)snprintf(line, sizeof(line), "/proc/%d/%s", (int)pid, file);
-	f = fopen(line, "r");
-	if (f == NULL)
-		return -1;
-	while (fgets(line, sizeof(line), f) != NULL)
-		if (strncmp(line, key, strlen(key)) == 0)
-			value = strtol(line + strlen(key), NULL, 10);
-	(void)fclose(f);
-	return value;
-}
-
-long
-world_private_dirty_kib(pid_t pid)
-{
-	return proc_value(pid, "smaps_rollup", "Private_Dirty:");
-}
-
 bool
-world_is_confined(pid_t pid)
+world_never(struct world *w)
 {
-	return proc_value(pid, "status", "Seccomp:") == 2 &&
-	       proc_value(pid, "status", "NoNewPrivs:") == 1;
+	(void)w;
+	return false;
 }
 
 bool

@@ -18,6 +18,8 @@
 #include "proto/ipc/ipc_network.h"
 #include "proto/rendezvous/gate.h"
 
+#define WORLD_SESSION_ID 7
+
 struct world;
 
 /* One worker process. */
@@ -91,6 +93,11 @@ struct world {
 
 extern const char *world_worker_path;
 
+/** world_need(): or the test cannot go on, and bails out. */
+void world_need(bool ok, const char *what);
+/** world_make_token(): for both; the claimer's part goes into @b. */
+void world_make_token(struct world *w, struct ipc_boot_session *b);
+
 /** world_init(): starts the claimer; the listener follows its claim. */
 void world_init(struct world *w, enum ipc_kind kind, bool one_stream);
 /** world_init_net(): likewise, with @on_boot and @force_relay. */
@@ -127,9 +134,18 @@ long world_private_dirty_kib(pid_t pid);
  * tells. */
 bool world_is_confined(pid_t pid);
 
+/* For world_run(). */
+bool world_never(struct world *w);
 bool world_is_ready(struct world *w);
 bool world_is_ended(struct world *w);
 bool world_listener_ended(struct world *w);
 bool world_claimer_ended(struct world *w);
+
+/* One case of a test, if it is the only one asked for or none is. */
+#define WORLD_RUN(only, name, call)                                            \
+	do {                                                                   \
+		if ((only) == NULL || strcmp(only, name) == 0)                 \
+			call;                                                  \
+	} while (0)
 
 #endif

@@ -9,13 +9,13 @@ import json
 import os
 import pathlib
 import socket
-import ssl
 import struct
 import sys
 import tarfile
 import time
 import zlib
 
+import faults_lib as f
 from faults_lib import l
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'relay'))
@@ -72,26 +72,13 @@ def canonical(value):
     return text.encode()
 
 
-class Raw:
-    """The relay as test/relay/derp.py wants it."""
-
-    def __init__(self, relay):
-        self.address = (l.HOST, relay.port)
-        self.context = ssl.create_default_context(cafile=str(relay.ca_file))
-
-    def connect(self, _rcvbuf=None):
-        sock = socket.create_connection(self.address, 15)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self.context.wrap_socket(sock, server_hostname=l.HOST)
-
-
 class Liar:
     """A peer at the relay that knows a token."""
 
     def __init__(self, relay, token):
         if derp is None:
             raise l.Skip(MISSING)
-        self.client = derp.Client(Raw(relay))
+        self.client = derp.Client(f.Raw(relay))
         self.token = token
         self.peer = token.derp
         self.quic = os.urandom(32)

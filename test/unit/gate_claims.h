@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the two tests of the gate share: vectors by name, and claims made to
- * order. */
+/* What the tests of the gate and of the claimer share: vectors by name, and
+ * claims made to order. */
 #ifndef TEST_UNIT_GATE_CLAIMS_H
 #define TEST_UNIT_GATE_CLAIMS_H
 
@@ -14,6 +14,22 @@
 static json_t *tokens, *envelopes;
 static uint8_t wire[20000];
 static const struct key32 stranger = { { 0x55 } };
+
+static inline void
+claims_begin(void)
+{
+	(void)secret_init();
+	tokens = vectors_load("tokens.json");
+	envelopes = vectors_load("envelopes.json");
+}
+
+static inline int
+claims_done(void)
+{
+	json_decref(tokens);
+	json_decref(envelopes);
+	return tap_done();
+}
 
 static inline const json_t *
 find(const json_t *list, const char *name)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "client/archive_proc.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,6 +12,9 @@
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "test/tap.h"
+#include "test/unit/files.h"
+#include "test/unit/loop_for.h"
+#include "test/unit/tar_maker.h"
 
 /* In memory if possible: every commit syncs its file system. */
 static char in_memory[] = "/dev/shm/t_archive_proc.XXXXXX";
@@ -30,45 +32,6 @@ struct result {
 	char path[128];
 	struct archive_proc *free_this; /* from on_done */
 };
-
-static void
-put(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	if (f == NULL || fputs(text, f) < 0 || fclose(f) != 0)
-		abort();
-}
-
-static const char *
-get(const char *path)
-{
-	static char text[256];
-	FILE *f = fopen(path, "r");
-	size_t n;
-
-	if (f == NULL)
-		return "(none)";
-	n = fread(text, 1, sizeof(text) - 1, f);
-	text[n] = '\0';
-	(void)fclose(f);
-	return text;
-}
-
-/* Entries of a folder, hidden ones too. */
-static int
-count(const char *path)
-{
-	DIR *d = opendir(path);
-	int n = 0;
-
-	if (d == NULL)
-		return -1;
-	while (readdir(d) != NULL)
-		n++;
-	(void)closedir(d);
-	return n - 2;
-}
 
 static void
 on_problem(void *arg, enum archive_problem problem, const char *path, int r)
@@ -92,27 +55,6 @@ on_done(void *arg, int r, const struct archive_totals *totals)
 		result->totals = *totals;
 	archive_proc_free(result->free_this);
 	loop_stop(loop);
-}
-
-static void
-on_late(void *arg, struct mono now)
-{
-	(void)arg;
-	(void)now;
-	loop_stop(loop);
-}
-
-/* Until on_done(), at most @ms. */
-static void
-wait_done(int64_t ms)
-{
-	struct loop_timer *late = loop_timer_new(loop, on_late, NULL);
-
-	if (late == NULL)
-		abort();
-	loop_timer_in(late, ms * MONO_MS);
-	(void)loop_run(loop);
-	loop_timer_free(late);
 }
 
 static struct archive_proc_params
@@ -177,9 +119,9 @@ make_source(void)
 	big[sizeof(big) - 1] = '\0';
 	if (mkdir("from", 0755) != 0 || mkdir("from/sub", 0750) != 0)
 		abort();
-	put("from/a", "hello");
-	put("from/sub/b\xc3\xa4", big);
-	put("from/sub/empty", "");
+	files_put("from/a", "hello");
+	files_put("from/sub/b\xc3\xa4", big);
+	files_put("from/sub/empty", "");
 	if (symlink("a", "from/link") != 0)
 		abort();
 }
@@ -200,7 +142,7 @@ test_both(void)
 	fd_close(&from);
 	fd_close(&to);
 	while (packed.done + unpacked.done < 2)
-		wait_done(10000);
+		loop_for(loop, 10000 * MONO_MS);
 	EQ_INT(packed.r, 0, "packed");
 	EQ_INT(packed.totals.files, 3, "files");
 	EQ_INT(packed.totals.folders, 1, "folders");
@@ -217,35 +159,11 @@ test_both(void)
 	archive_proc_free(unpack);
 	EQ_INT(archive_unpack_commit(u), 0, "commit");
 	archive_unpack_free(u);
-	EQ_STR(get("to/a"), "hello", "a file");
-	EQ_INT(strlen(get("to/sub/b\xc3\xa4")), 255, "another one");
-	EQ_INT(count("to/sub"), 2, "all of them");
-	EQ_INT(count("."), 2, "nothing else");
+	EQ_STR(files_get("to/a"), "hello", "a file");
+	EQ_INT(strlen(files_get("to/sub/b\xc3\xa4")), 2999, "another one");
+	EQ_INT(files_count("to/sub"), 2, "all of them");
+	EQ_INT(files_count("."), 2, "nothing else");
 	EQ_INT(waitpid(-1, NULL, WNOHANG), -1, "no child is left");
-}
-
-/* A header block of one entry. */
-static void
-header(char h[512], const char *name, char type)
-{
-	unsigned sum = 0;
-
-	memset(h, 0, 512);
-	memcpy(h, name, strlen(name));
-	memcpy(h + 100, "0000644", 8);
-	memcpy(h + 108, "0000000", 8);
-	memcpy(h + 116, "0000000", 8);
-	memcpy(h + 124, "00000000000", 12);
-	memcpy(h + 136, "00000000000", 12);
-	h[156] = type;
-	memcpy(h + 257,
-	    "ustar\0"
-	    "00",
-	    8);
-	memset(h + 148, ' ', 8);
-	for (size_t i = 0; i < 512; i++)
-		sum += (unsigned char)h[i];
-	(void)snprintf(h + 148, 8, "%06o", sum);
 }
 
 static void
@@ -254,13 +172,14 @@ test_hostile(void)
 	struct result result = { 0 };
 	struct archive_unpack *u;
 	struct archive_proc *proc;
-	char h[512];
+	char h[TAR_BLOCK];
 	int fd;
 
 	proc = start_unpack("evil", &result, &fd, &u);
-	header(h, "../../x", '0');
+	tar_header(h, &(struct tar_entry){
+			  .name = "../../x", .type = '0', .mode = 0644 });
 	EQ_INT(write(fd, h, sizeof(h)), sizeof(h), "a path trick");
-	wait_done(10000);
+	loop_for(loop, 10000 * MONO_MS);
 	EQ_INT(result.r, -DT_ERR_PEER_PROTOCOL, "is refused");
 	EQ_INT(result.problem, ARCHIVE_PROBLEM_UNSAFE, "why");
 	EQ_STR(result.path, "../../x", "what");
@@ -269,18 +188,19 @@ test_hostile(void)
 	fd_close(&fd);
 	archive_proc_free(proc);
 	archive_unpack_free(u);
-	EQ_INT(count("."), 2, "nothing is left");
+	EQ_INT(files_count("."), 2, "nothing is left");
 
 	memset(&result, 0, sizeof(result));
 	proc = start_unpack("cut", &result, &fd, &u);
-	header(h, "file", '0');
+	tar_header(h,
+	    &(struct tar_entry){ .name = "file", .type = '0', .mode = 0644 });
 	EQ_INT(write(fd, h, 100), 100, "a stream that ends early");
 	fd_close(&fd);
-	wait_done(10000);
+	loop_for(loop, 10000 * MONO_MS);
 	EQ_INT(result.r, -DT_ERR_TRUNCATED, "is told");
 	archive_proc_free(proc);
 	archive_unpack_free(u);
-	EQ_INT(count("."), 2, "nothing is left");
+	EQ_INT(files_count("."), 2, "nothing is left");
 }
 
 static void
@@ -295,11 +215,11 @@ test_reader_gone(void)
 		abort();
 	memset(big, 'x', (4 << 20) - 1);
 	big[(4 << 20) - 1] = '\0';
-	put("from/big", big);
+	files_put("from/big", big);
 	free(big);
 	proc = start_pack("from", &result, &fd);
 	fd_close(&fd);
-	wait_done(10000);
+	loop_for(loop, 10000 * MONO_MS);
 	EQ_INT(result.r, -EPIPE, "nobody reads: the packer ends");
 	archive_proc_free(proc);
 	proc = start_pack("from", &result, &fd);
@@ -343,19 +263,19 @@ test_killed(void)
 	} else {
 		(void)kill(child, SIGINT);
 		(void)kill(child, SIGTERM);
-		wait_done(200);
+		loop_for(loop, 200 * MONO_MS);
 		EQ_INT(result.done, 0, "Ctrl-C is the parent's affair");
 		result.free_this = proc;
 		proc = NULL;
 		EQ_INT(kill(child, SIGKILL), 0, "killed");
-		wait_done(10000);
+		loop_for(loop, 10000 * MONO_MS);
 		EQ_INT(result.done, 1, "is noticed");
 		EQ_INT(result.r, -DT_ERR_WORKER_LOST, "as that");
 	}
 	archive_proc_free(proc);
 	archive_unpack_free(u);
 	fd_close(&fd);
-	EQ_INT(count("."), 2, "nothing is left");
+	EQ_INT(files_count("."), 2, "nothing is left");
 }
 
 /* The parent dies without a word: so does its child. */
@@ -424,7 +344,7 @@ test_many_problems(void)
 			abort();
 	}
 	proc = start_pack("links", &result, &fd);
-	wait_done(10000);
+	loop_for(loop, 10000 * MONO_MS);
 	EQ_INT(result.r, 0, "many problems");
 	EQ_INT(result.problems, 500, "each is told, before the end");
 	EQ_INT(result.totals.tar_size, 1024, "an empty archive");

@@ -11,6 +11,7 @@
 #include "lib/linechan.h"
 #include "lib/sendq.h"
 #include "test/tap.h"
+#include "test/unit/loop_for.h"
 
 #define LINE ((size_t)64 * 1024)
 #define QUEUE ((size_t)256 * 1024)
@@ -42,24 +43,6 @@ __wrap_malloc(size_t len)
 	if (len >= 4096)
 		large++;
 	return __real_malloc(len);
-}
-
-static void
-on_stop(void *arg, struct mono now)
-{
-	(void)arg;
-	(void)now;
-	loop_stop(loop);
-}
-
-static void
-run_for(int64_t us)
-{
-	struct loop_timer *t = loop_timer_new(loop, on_stop, NULL);
-
-	loop_timer_in(t, us);
-	(void)loop_run(loop);
-	loop_timer_free(t);
 }
 
 static void
@@ -102,69 +85,64 @@ receives(int fd, const char *want)
 	return n == (ssize_t)strlen(want) && strcmp(got, want) == 0;
 }
 
-static void
-test_chan_shortage(int error)
+static struct chan *
+chan_pair(int *ret_peer)
 {
 	struct chan_params p = { .loop = loop,
 		.max_message = 4096,
 		.max_queued = QUEUE,
 		.on_message = on_message,
 		.on_closed = on_closed };
-	struct chan *c;
-	int pair[2];
 
-	if (fd_seqpacket_pair(&pair[0], &pair[1], 0) != 0)
+	if (fd_seqpacket_pair(&p.fd, ret_peer, 0) != 0)
 		abort();
-	p.fd = pair[0];
-	c = chan_new(&p);
 	closed = 0;
+	return chan_new(&p);
+}
+
+static void
+test_chan_shortage(int error)
+{
+	int peer;
+	struct chan *c = chan_pair(&peer);
+
 	shortage = error;
 	EQ_INT(chan_send(c, "one", 3, NULL, 0), 0, "%s: kept for later",
 	    strerror(error));
 	EQ_INT(chan_send(c, "two", 3, NULL, 0), 0, "the next one too");
 	tries = 0;
-	run_for(5 * SENDQ_RETRY_US);
+	loop_for(loop, 5 * SENDQ_RETRY_US);
 	OK(tries >= 2 && tries <= 6, "tried again, not all the time: %zu",
 	    tries);
 	EQ_INT(chan_flush(c, 30), -DT_ERR_TIMEOUT, "last words wait as well");
 	EQ_INT(closed, 0, "the channel lives");
 	shortage = 0;
-	run_for(3 * SENDQ_RETRY_US);
-	OK(receives(pair[1], "one") && receives(pair[1], "two"),
+	loop_for(loop, 3 * SENDQ_RETRY_US);
+	OK(receives(peer, "one") && receives(peer, "two"),
 	    "all arrives in the end");
 	shortage = error;
 	EQ_INT(chan_send(c, "three", 5, NULL, 0), 0, "again");
 	chan_free(c);
 	shortage = 0;
-	run_for(3 * SENDQ_RETRY_US); /* nothing fires */
-	fd_close(&pair[1]);
+	loop_for(loop, 3 * SENDQ_RETRY_US); /* nothing fires */
+	fd_close(&peer);
 }
 
 static void
 test_chan_broken(void)
 {
-	struct chan_params p = { .loop = loop,
-		.max_message = 4096,
-		.max_queued = QUEUE,
-		.on_message = on_message,
-		.on_closed = on_closed };
-	struct chan *c;
-	int pair[2];
+	int peer;
+	struct chan *c = chan_pair(&peer);
 
-	if (fd_seqpacket_pair(&pair[0], &pair[1], 0) != 0)
-		abort();
-	p.fd = pair[0];
-	c = chan_new(&p);
-	closed = 0;
 	shortage = EAGAIN;
 	EQ_INT(chan_send(c, "one", 3, NULL, 0), 0, "the socket is full");
 	shortage = EIO;
-	run_for(MONO_MS);
+	loop_for(loop, MONO_MS);
 	shortage = 0;
 	EQ_INT(closed, 1, "what is no shortage ends it");
 	EQ_INT(closed_r, -EIO, "with the reason");
 	chan_free(c);
-	fd_close(&pair[1]);
+	fd_close(&peer);
 }
 
 static struct linechan *
@@ -197,12 +175,12 @@ test_line_shortage(void)
 	shortage = ENOBUFS;
 	EQ_INT(linechan_send(c, "one", 3, NULL, 0), 0, "line kept for later");
 	tries = 0;
-	run_for(5 * SENDQ_RETRY_US);
+	loop_for(loop, 5 * SENDQ_RETRY_US);
 	OK(tries >= 2 && tries <= 6, "tried again, not all the time: %zu",
 	    tries);
 	EQ_INT(closed, 0, "the channel lives");
 	shortage = 0;
-	run_for(3 * SENDQ_RETRY_US);
+	loop_for(loop, 3 * SENDQ_RETRY_US);
 	OK(receives(peer, "one\n"), "it arrives");
 	linechan_free(c);
 	fd_close(&peer);
@@ -218,15 +196,15 @@ test_line_bytes(void)
 	large = 0;
 	for (size_t i = 0; i < LINE - 2; i++) {
 		(void)!write(peer, "x", 1);
-		run_for(-1);
+		loop_for(loop, -1);
 	}
 	(void)!write(peer, "\n", 1);
-	run_for(MONO_MS);
+	loop_for(loop, MONO_MS);
 	EQ_INT(lines, 1, "a line, byte by byte");
 	EQ_INT(longest, LINE - 2, "complete");
 	OK(large <= 8, "memory was had %zu times", large);
 	OK(write(peer, "a\nb\n", 4) == 4, "two more");
-	run_for(MONO_MS);
+	loop_for(loop, MONO_MS);
 	EQ_INT(lines, 3, "are there");
 	EQ_INT(closed, 0, "nothing is wrong with that");
 	linechan_free(c);
@@ -243,12 +221,12 @@ test_line_limit(void)
 	memset(text, 'x', sizeof(text));
 	text[LINE - 1] = '\n';
 	OK(write(peer, text, LINE) == (ssize_t)LINE, "the longest line");
-	run_for(5 * MONO_MS);
+	loop_for(loop, 5 * MONO_MS);
 	EQ_INT(longest, LINE - 1, "comes");
 	EQ_INT(closed, 0, "and is no fault");
 	text[LINE - 1] = 'x';
 	OK(write(peer, text, LINE + 1) == (ssize_t)LINE + 1, "a longer one");
-	run_for(5 * MONO_MS);
+	loop_for(loop, 5 * MONO_MS);
 	EQ_INT(closed, 1, "ends the channel");
 	EQ_INT(closed_r, -DT_ERR_TOO_LONG, "with the reason");
 	linechan_free(c);

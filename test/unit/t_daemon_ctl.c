@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/ctl_methods.h"
@@ -17,17 +16,12 @@
 #include "lib/log.h"
 #include "lib/secret.h"
 #include "test/tap.h"
+#include "test/unit/dial_unix.h"
+#include "test/unit/loop_for.h"
 
 static char dir[] = "/tmp/derptund-ctl-XXXXXX";
 static char path[64];
 static struct daemon d;
-
-static void
-stop_loop(void *arg, struct mono now)
-{
-	(void)now;
-	loop_stop(arg);
-}
 
 /* Turns that a slow machine (or valgrind) is given: 3 s. */
 #define MAX_TURNS 100
@@ -36,23 +30,7 @@ stop_loop(void *arg, struct mono now)
 static void
 turn(void)
 {
-	struct loop_timer *t = loop_timer_new(d.loop, stop_loop, d.loop);
-
-	loop_timer_in(t, 30 * MONO_MS);
-	(void)loop_run(d.loop);
-	loop_timer_free(t);
-}
-
-static int
-dial(void)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	memcpy(sa.sun_path, path, strlen(path));
-	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) != 0)
-		fd_close(&fd);
-	return fd;
+	loop_for(d.loop, 30 * MONO_MS);
 }
 
 /* Write @text, run, and read everything; -1 at the end means "closed". */
@@ -81,7 +59,7 @@ static bool
 once(const char *text, const char *want, bool want_open)
 {
 	static char out[131072];
-	int fd = dial();
+	int fd = dial_unix(path);
 	ssize_t n;
 
 	(void)ask(fd, "", 0, out, sizeof(out));
@@ -97,7 +75,7 @@ static void
 test_frames(void)
 {
 	static char out[4096], big[70000];
-	int fd = dial();
+	int fd = dial_unix(path);
 
 	EQ_INT(ask(fd, "", 0, out, sizeof(out)) > 0, 1, "something comes");
 	OK(strstr(out, "\"method\":\"hello\"") != NULL, "hello is first");
@@ -189,7 +167,7 @@ static void
 test_owner(void)
 {
 	static char out[65536];
-	int fd = dial();
+	int fd = dial_unix(path);
 	static const char serve[] =
 	    "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"endpoint.serve\","
 	    "\"params\":{\"target\":\"h:1\",\"relay\":{\"server\":"
@@ -234,7 +212,7 @@ test_many(void)
 	char byte;
 
 	for (size_t i = 0; i < 70; i++) {
-		fds[i] = dial();
+		fds[i] = dial_unix(path);
 		turn();
 	}
 	for (size_t i = 0; i < 70; i++) {

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/daemon.h"
@@ -19,41 +18,14 @@
 #include "lib/secret.h"
 #include "proto/path/path.h"
 #include "test/tap.h"
+#include "test/unit/dial_unix.h"
+#include "test/unit/loop_for.h"
 
 static char dir[] = "/tmp/derptund-net-XXXXXX";
 static char path[64];
 static struct daemon d;
 static char heard[65536];
 static size_t n_heard;
-
-static void
-stop_loop(void *arg, struct mono now)
-{
-	(void)now;
-	loop_stop(arg);
-}
-
-static void
-run_ms(int ms)
-{
-	struct loop_timer *t = loop_timer_new(d.loop, stop_loop, d.loop);
-
-	loop_timer_in(t, ms * MONO_MS);
-	(void)loop_run(d.loop);
-	loop_timer_free(t);
-}
-
-static int
-dial(void)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	memcpy(sa.sun_path, path, strlen(path));
-	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) != 0)
-		fd_close(&fd);
-	return fd;
-}
 
 /* Reads until @want was heard @count times, or three seconds are over. */
 static unsigned
@@ -64,7 +36,7 @@ hear(int fd, const char *want, unsigned count)
 	for (int i = 0; i < 100 && n < count; i++) {
 		ssize_t got;
 
-		run_ms(30);
+		loop_for(d.loop, 30 * MONO_MS);
 		while ((got = recv(fd, heard + n_heard,
 			    sizeof(heard) - 1 - n_heard, MSG_DONTWAIT)) > 0)
 			n_heard += (size_t)got;
@@ -161,7 +133,7 @@ test_raw_mapping(void)
 	portmap_get_status(d.portmap, &status);
 	EQ_INT(status.wants, 0, "not any more, at once");
 	session_discard(s);
-	run_ms(1);
+	loop_for(d.loop, 1 * MONO_MS);
 	forget();
 }
 
@@ -186,7 +158,7 @@ test_burst(int fd)
 	for (unsigned i = 0; i < 60; i++)
 		(void)report(s, PATH_KIND_RELAY, NULL, "down");
 	session_discard(s);
-	run_ms(300);
+	loop_for(d.loop, 300 * MONO_MS);
 	forget();
 }
 
@@ -209,7 +181,7 @@ test_why(int fd)
 	OK(strstr(heard, "\"portmap\":") != NULL, "what we know is there");
 	forget();
 	session_discard(s);
-	run_ms(1);
+	loop_for(d.loop, 1 * MONO_MS);
 	(void)send(fd, line, (size_t)n, MSG_NOSIGNAL);
 	EQ_INT(hear(fd, "no such session", 1), 1, "then it is gone");
 	forget();
@@ -231,7 +203,7 @@ main(void)
 	(void)snprintf(path, sizeof(path), "%s/sock", dir);
 	config.listen_fd = listen_bind(path, false);
 	EQ_INT(daemon_init(&d, &config), 0, "init");
-	fd = dial();
+	fd = dial_unix(path);
 	(void)send(fd, subscribe, sizeof(subscribe) - 1, MSG_NOSIGNAL);
 	EQ_INT(hear(fd, "subscribed", 1), 1, "subscribed");
 	forget();
@@ -240,7 +212,7 @@ main(void)
 	test_raw_mapping();
 	test_why(fd);
 	fd_close(&fd);
-	run_ms(10);
+	loop_for(d.loop, 10 * MONO_MS);
 	daemon_fini(&d);
 	fd_close(&config.listen_fd);
 	(void)unlink(path);

@@ -14,6 +14,7 @@
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "test/tap.h"
+#include "test/unit/loop_for.h"
 
 static struct loop *loop;
 static struct worker_pool *pool;
@@ -29,24 +30,6 @@ be_worker(void)
 		if (read(IPC_FD_CONTROL, msg, sizeof(msg)) <= 0)
 			return 0;
 	return 1;
-}
-
-static void
-on_stop(void *arg, struct mono now)
-{
-	(void)arg;
-	(void)now;
-	loop_stop(loop);
-}
-
-static void
-run_for(int64_t us)
-{
-	struct loop_timer *t = loop_timer_new(loop, on_stop, NULL);
-
-	loop_timer_in(t, us);
-	(void)loop_run(loop);
-	loop_timer_free(t);
 }
 
 static void
@@ -80,7 +63,7 @@ end_worker(const struct worker *w)
 {
 	(void)kill(worker_pid(w), SIGKILL);
 	gone_code = 0;
-	run_for(2 * MONO_SEC);
+	loop_for(loop, 2 * MONO_SEC);
 	EQ_INT(gone_code, -DT_ERR_WORKER_LOST, "and is gone when killed");
 	EQ_INT(worker_pool_count(pool), 0, "none is left");
 }
@@ -102,13 +85,13 @@ test_spare(void)
 	EQ_INT(pool->spare.child.pid, spare, "one is enough");
 	w = start_worker();
 	EQ_INT(worker_pid(w), spare, "it becomes the worker");
-	run_for(0);
+	loop_for(loop, 0);
 	EQ_INT(pool->spare.child.pid, 0, "no other one at once");
-	run_for(WORKER_SPARE_PAUSE_US + MONO_MS);
+	loop_for(loop, WORKER_SPARE_PAUSE_US + MONO_MS);
 	spare = pool->spare.child.pid;
 	OK(spare > 0, "but after a pause");
 	worker_pool_prepare(pool, false);
-	run_for(MONO_MS);
+	loop_for(loop, MONO_MS);
 	EQ_INT(pool->spare.child.pid, spare, "an idle daemon keeps it a while");
 	end_worker(w);
 }
@@ -125,7 +108,7 @@ test_dead_spare(void)
 	    "the spare died, and nobody has been told");
 	w = start_worker();
 	OK(w != NULL && worker_pid(w) != spare, "a fresh one");
-	run_for(MONO_MS);
+	loop_for(loop, MONO_MS);
 	OK(kill(worker_pid(w), 0) == 0, "that lives");
 	OK(kill(spare, 0) != 0, "the dead one was reaped");
 	end_worker(w);
@@ -137,26 +120,29 @@ test_inheritance(void)
 {
 	char path[64], text[4096];
 	struct worker *w = start_worker();
-	const char *mask, *ignored;
+	const char *mask = NULL, *ignored = NULL;
 	ssize_t n;
 	int fd;
 
-	run_for(20 * MONO_MS);
 	(void)snprintf(
 	    path, sizeof(path), "/proc/%d/status", (int)worker_pid(w));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = read(fd, text, sizeof(text) - 1);
-	text[n > 0 ? n : 0] = '\0';
-	fd_close(&fd);
-	mask = strstr(text, "SigBlk:\t0000000000000000");
-	ignored = strstr(text, "SigIgn:\t0000000000000000");
+	/* Until it is exec'ed, it has what the daemon blocks. */
+	for (int i = 0; i < 250 && (mask == NULL || ignored == NULL); i++) {
+		loop_for(loop, 20 * MONO_MS);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		n = read(fd, text, sizeof(text) - 1);
+		text[n > 0 ? n : 0] = '\0';
+		fd_close(&fd);
+		mask = strstr(text, "SigBlk:\t0000000000000000");
+		ignored = strstr(text, "SigIgn:\t0000000000000000");
+	}
 	OK(mask != NULL, "no signal is blocked");
 	OK(ignored != NULL, "none is ignored");
 	EQ_INT(access(path, R_OK), 0, "it lives");
 	(void)snprintf(path, sizeof(path), "/proc/%d/fd/5", (int)worker_pid(w));
 	/* A program that is being loaded has its libraries open. */
 	for (int i = 0; i < 250 && access(path, F_OK) == 0; i++)
-		run_for(20 * MONO_MS);
+		loop_for(loop, 20 * MONO_MS);
 	OK(access(path, F_OK) != 0, "nothing but its channels");
 	end_worker(w);
 }

@@ -10,31 +10,11 @@
 #include "lib/loop.h"
 #include "lib/loop_internal.h"
 #include "test/tap.h"
+#include "test/unit/loop_for.h"
 
 #define N_TIMERS 100
 
 static struct loop *loop;
-
-static void
-on_stop(void *arg, struct mono now)
-{
-	(void)arg;
-	(void)now;
-	loop_stop(loop);
-}
-
-/* Runs the loop for a time.  Returns loop_run()'s result. */
-static int
-run_for(int64_t us)
-{
-	struct loop_timer *t = loop_timer_new(loop, on_stop, NULL);
-	int r;
-
-	loop_timer_in(t, us);
-	r = loop_run(loop);
-	loop_timer_free(t);
-	return r;
-}
 
 /* What one callback saw. */
 struct seen {
@@ -62,7 +42,7 @@ test_stop(void)
 
 	loop_stop(loop);
 	EQ_INT(loop_run(loop), 0, "stopped before it ran: returns at once");
-	EQ_INT(run_for(20 * MONO_MS), 0, "and runs again");
+	EQ_INT(loop_for(loop, 20 * MONO_MS), 0, "and runs again");
 	OK(mono_diff(mono_now(), before) >= 20 * MONO_MS, "for its time");
 }
 
@@ -80,31 +60,31 @@ test_timer(void)
 		s.n = 0;
 		at = mono_add(mono_now(), 10 * MONO_MS);
 		loop_timer_at(t, at);
-		(void)run_for(30 * MONO_MS);
+		(void)loop_for(loop, 30 * MONO_MS);
 		late = mono_diff(s.now, at);
 	}
 	EQ_INT(s.n, 1, "fires once");
 	OK(late >= 0, "not early");
 	OK(late < 15 * MONO_MS, "nor late: %lld us", (long long)late);
-	(void)run_for(5 * MONO_MS);
+	(void)loop_for(loop, 5 * MONO_MS);
 	EQ_INT(s.n, 1, "is a one-shot");
 
 	loop_timer_in(t, MONO_MS);
 	loop_timer_at(t, MONO_NEVER);
 	loop_timer_at(t, MONO_NEVER);
-	(void)run_for(5 * MONO_MS);
+	(void)loop_for(loop, 5 * MONO_MS);
 	EQ_INT(s.n, 1, "disarmed");
 
 	loop_timer_in(t, MONO_MS);
 	loop_timer_in(t, 10 * MONO_SEC);
-	(void)run_for(5 * MONO_MS);
+	(void)loop_for(loop, 5 * MONO_MS);
 	EQ_INT(s.n, 1, "moved away");
 	loop_timer_in(t, MONO_MS);
-	(void)run_for(5 * MONO_MS);
+	(void)loop_for(loop, 5 * MONO_MS);
 	EQ_INT(s.n, 2, "moved nearer");
 
 	loop_timer_at(t, (struct mono){ 0 });
-	(void)run_for(5 * MONO_MS);
+	(void)loop_for(loop, 5 * MONO_MS);
 	EQ_INT(s.n, 3, "the past fires");
 	loop_timer_free(t);
 	loop_timer_free(NULL);
@@ -122,7 +102,7 @@ test_timer_precise(void)
 		struct mono at = mono_add(mono_now(), 300);
 
 		loop_timer_at(t, at);
-		(void)run_for(2 * MONO_MS);
+		(void)loop_for(loop, 2 * MONO_MS);
 		late = mono_diff(s.now, at);
 		best = late >= 0 && late < best ? late : best;
 	}
@@ -160,7 +140,7 @@ test_timer_order(void)
 	for (int i = 0; i < N_TIMERS; i += 6)
 		loop_timer_at(t[i], mono_add(base, key[i]));
 	n_order = 0;
-	(void)run_for(12 * MONO_MS);
+	(void)loop_for(loop, 12 * MONO_MS);
 	EQ_INT(n_order, N_TIMERS - 17, "all armed ones fire");
 	for (int i = 1; i < n_order; i++)
 		if (order[i - 1] > order[i])
@@ -209,14 +189,14 @@ test_timer_inside(void)
 
 	s.timer = loop_timer_new(loop, on_rearm, &s);
 	loop_timer_in(s.timer, 0);
-	(void)run_for(10 * MONO_MS);
+	(void)loop_for(loop, 10 * MONO_MS);
 	EQ_INT(s.n, 3, "rearmed in its own callback");
 	loop_timer_free(s.timer);
 
 	memset(&s, 0, sizeof(s));
 	s.timer = loop_timer_new(loop, on_free_self, &s);
 	loop_timer_in(s.timer, 0);
-	(void)run_for(5 * MONO_MS);
+	(void)loop_for(loop, 5 * MONO_MS);
 	EQ_INT(s.n, 1, "freed in its own callback");
 }
 
@@ -259,36 +239,36 @@ test_io(void)
 		return;
 	s.io = loop_io_new(loop, s.fd, on_io, &s);
 	EQ_INT(write(peer, "x", 1), 1, "a byte is there");
-	(void)run_for(2 * MONO_MS);
+	(void)loop_for(loop, 2 * MONO_MS);
 	EQ_INT(s.n, 0, "no interest at first");
 	loop_io_set(s.io, LOOP_READ);
-	(void)run_for(2 * MONO_MS);
+	(void)loop_for(loop, 2 * MONO_MS);
 	EQ_INT(s.n, 1, "readable, until read");
 	EQ_INT(s.events, LOOP_READ, "and nothing else");
 
 	s.events = 0;
 	loop_io_set(s.io, LOOP_WRITE);
 	EQ_INT(write(peer, "y", 1), 1, "a byte is there");
-	(void)run_for(2 * MONO_MS);
+	(void)loop_for(loop, 2 * MONO_MS);
 	EQ_INT(s.events, LOOP_WRITE, "interest replaced");
 	OK(s.n > 2, "level-triggered");
 	s.events = 0;
 	loop_io_set(s.io, LOOP_READ | LOOP_WRITE);
-	(void)run_for(2 * MONO_MS);
+	(void)loop_for(loop, 2 * MONO_MS);
 	EQ_INT(s.events, LOOP_READ | LOOP_WRITE, "both");
 
 	s.n = 0;
 	s.events = 0;
 	loop_io_set(s.io, LOOP_READ);
-	(void)run_for(2 * MONO_MS);
+	(void)loop_for(loop, 2 * MONO_MS);
 	EQ_INT(s.n, 0, "nothing to read");
 	fd_close(&peer);
-	(void)run_for(2 * MONO_MS);
+	(void)loop_for(loop, 2 * MONO_MS);
 	EQ_INT(s.n, 1, "a hang-up is told once, as interest ended");
 	EQ_INT(s.events, LOOP_READ, "as what was asked for");
 	s.events = 0;
 	loop_io_set(s.io, LOOP_WRITE);
-	(void)run_for(2 * MONO_MS);
+	(void)loop_for(loop, 2 * MONO_MS);
 	EQ_INT(s.events, LOOP_WRITE, "here too");
 	loop_io_free(s.io);
 	loop_io_free(NULL);
@@ -321,7 +301,7 @@ test_io_free_inside(void)
 	}
 	for (int i = 0; i < 2; i++)
 		loop_io_set(s[i].io, LOOP_READ | LOOP_WRITE);
-	(void)run_for(2 * MONO_MS);
+	(void)loop_for(loop, 2 * MONO_MS);
 	EQ_INT(s[0].n, 1, "no callback after free");
 	fd_close(&s[0].fd);
 	fd_close(&s[1].fd);
@@ -351,11 +331,11 @@ test_io_always(void)
 
 	s.io = loop_io_new(loop, s.fd, on_always, &s);
 	loop_io_set(s.io, LOOP_READ | LOOP_WRITE);
-	(void)run_for(5 * MONO_MS);
+	(void)loop_for(loop, 5 * MONO_MS);
 	EQ_INT(s.n, 5, "ready each turn until interest ends");
 	EQ_INT(s.events, LOOP_READ | LOOP_WRITE, "as asked for");
 	loop_io_set(s.io, LOOP_WRITE);
-	(void)run_for(5 * MONO_MS);
+	(void)loop_for(loop, 5 * MONO_MS);
 	EQ_INT(s.n, 6, "freed in its callback");
 	fd_close(&s.fd);
 }
@@ -405,12 +385,12 @@ test_turn(void)
 	loop_io_set(y, LOOP_READ);
 	EQ_INT(write(a[1], "1", 1) + write(b[1], "1", 1), 2, "two ready");
 	loop_set_turn_end(loop, on_turn_end, &calls);
-	(void)run_for(10 * MONO_MS);
+	(void)loop_for(loop, 10 * MONO_MS);
 	EQ_INT(n_ends, 1, "one hook after both callbacks");
 	OK(calls >= 2, "and one after the stop");
 	loop_set_turn_end(loop, NULL, NULL);
 	kept = calls;
-	(void)run_for(MONO_MS);
+	(void)loop_for(loop, MONO_MS);
 	EQ_INT(calls, kept, "the hook can be removed");
 	before = loop_now(loop);
 	(void)usleep(1000);
@@ -442,10 +422,10 @@ test_signal(void)
 	struct loop_signal *s = loop_signal_new(loop, SIGUSR1, on_signal, &s);
 
 	EQ_INT(raise(SIGUSR1), 0, "raise");
-	(void)run_for(2 * MONO_MS);
+	(void)loop_for(loop, 2 * MONO_MS);
 	EQ_INT(signals, 1, "delivered");
 	EQ_INT(raise(SIGUSR1), 0, "raise");
-	(void)run_for(2 * MONO_MS);
+	(void)loop_for(loop, 2 * MONO_MS);
 	EQ_INT(signals, 2, "freed in its callback");
 	loop_signal_free(NULL);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "client/out_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -16,55 +15,9 @@
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "test/tap.h"
+#include "test/unit/files.h"
 
 static char root[] = "/tmp/t_out_file.XXXXXX";
-
-static void
-put(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	if (f == NULL || fputs(text, f) < 0 || fclose(f) != 0)
-		abort();
-}
-
-static const char *
-get(const char *path)
-{
-	static char text[256];
-	FILE *f = fopen(path, "r");
-	size_t n;
-
-	if (f == NULL)
-		return "(none)";
-	n = fread(text, 1, sizeof(text) - 1, f);
-	text[n] = '\0';
-	(void)fclose(f);
-	return text;
-}
-
-/* Entries of a folder, hidden ones too. */
-static int
-count(const char *path)
-{
-	DIR *d = opendir(path);
-	int n = 0;
-
-	if (d == NULL)
-		return -1;
-	while (readdir(d) != NULL)
-		n++;
-	(void)closedir(d);
-	return n - 2;
-}
-
-static mode_t
-mode_of(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 ? st.st_mode & 07777 : 0;
-}
 
 static struct out_file_params
 params(const char *output, const char *name, int64_t size)
@@ -112,7 +65,7 @@ test_plain(bool hidden)
 	p.hidden = hidden;
 	p.mtime = &mtime;
 	EQ_INT(out_file_open(&p, &f), 0, "open, hidden=%d", hidden);
-	EQ_INT(count("."), hidden ? 1 : 0, "no name yet");
+	EQ_INT(files_count("."), hidden ? 1 : 0, "no name yet");
 	EQ_INT(access("a.txt", F_OK), -1, "nor the right one");
 	OK(out_file_is_regular(f) && !out_file_is_replacing(f), "regular, new");
 	EQ_STR(out_file_peek_path(f), "a.txt", "path");
@@ -120,13 +73,13 @@ test_plain(bool hidden)
 	EQ_INT(pwrite(out_file_fd(f), "he", 2, 0), 2, "in any order");
 	EQ_INT(out_file_commit(f, 5), 0, "commit");
 	out_file_free(f);
-	EQ_STR(get("a.txt"), "hello", "content");
-	EQ_INT(count("."), 1, "nothing else is left");
-	EQ_INT(mode_of("a.txt"), 0644, "mode");
+	EQ_STR(files_get("a.txt"), "hello", "content");
+	EQ_INT(files_count("."), 1, "nothing else is left");
+	EQ_INT(files_mode("a.txt"), 0644, "mode");
 	EQ_INT(stat("a.txt", &st), 0, "stat");
 	EQ_INT(st.st_mtim.tv_sec, 1000000000, "time");
 	EQ_INT(receive(p, "other"), -EEXIST, "a second one is refused");
-	EQ_STR(get("a.txt"), "hello", "and the first one stays");
+	EQ_STR(files_get("a.txt"), "hello", "and the first one stays");
 	EQ_INT(unlink("a.txt"), 0, "clean");
 }
 
@@ -138,12 +91,12 @@ test_race(bool hidden)
 
 	p.hidden = hidden;
 	EQ_INT(out_file_open(&p, &f), 0, "open, hidden=%d", hidden);
-	put("b", "first");
+	files_put("b", "first");
 	EQ_INT(write(out_file_fd(f), "x", 1), 1, "write");
 	EQ_INT(out_file_commit(f, 1), -EEXIST, "the name was taken meanwhile");
 	out_file_free(f);
-	EQ_STR(get("b"), "first", "and stays");
-	EQ_INT(count("."), 1, "nothing else is left");
+	EQ_STR(files_get("b"), "first", "and stays");
+	EQ_INT(files_count("."), 1, "nothing else is left");
 	EQ_INT(unlink("b"), 0, "clean");
 }
 
@@ -161,7 +114,7 @@ test_abort(bool hidden)
 	EQ_INT(out_file_commit(f, 100000), -DT_ERR_TRUNCATED, "a wrong count");
 	EQ_INT(out_file_commit(f, 100001), -DT_ERR_TRAILING, "too much");
 	out_file_free(f);
-	EQ_INT(count("made"), 0, "nothing is left");
+	EQ_INT(files_count("made"), 0, "nothing is left");
 	EQ_INT(rmdir("made"), 0, "clean");
 }
 
@@ -173,7 +126,7 @@ test_lengths(void)
 	struct stat st;
 
 	EQ_INT(receive(params(NULL, "empty", 0), ""), 0, "no bytes at all");
-	EQ_STR(get("empty"), "", "an empty file");
+	EQ_STR(files_get("empty"), "", "an empty file");
 	EQ_INT(unlink("empty"), 0, "clean");
 
 	EQ_INT(out_file_open(&p, &f), 0, "unknown size");
@@ -201,7 +154,7 @@ test_lengths(void)
 	out_file_free(f);
 	p.size = INT64_C(1) << 62;
 	EQ_INT(try_open(p), -EFBIG, "larger than any file");
-	EQ_INT(count("."), 0, "nothing is left");
+	EQ_INT(files_count("."), 0, "nothing is left");
 }
 
 static void
@@ -227,7 +180,7 @@ test_names(void)
 	EQ_INT(unlink("..foo"), 0, "clean");
 	EQ_INT(receive(params(NULL, "-rf \\ *", 1), "x"), 0, "odd but fine");
 	EQ_INT(unlink("-rf \\ *"), 0, "clean");
-	EQ_INT(count("."), 0, "nothing is left");
+	EQ_INT(files_count("."), 0, "nothing is left");
 }
 
 static void
@@ -237,23 +190,23 @@ test_output(void)
 
 	EQ_INT(mkdir("dir", 0755), 0, "a folder");
 	EQ_INT(receive(params("dir", "n", 1), "1"), 0, "-o folder");
-	EQ_STR(get("dir/n"), "1", "goes into it");
+	EQ_STR(files_get("dir/n"), "1", "goes into it");
 	EQ_INT(receive(params("dir/", "n", 1), "2"), -EEXIST,
 	    "the peer's name replaces nothing");
 	EQ_INT(receive(params("dir/n", "z", 1), "3"), 0, "the user's does");
-	EQ_STR(get("dir/n"), "3", "replaced");
+	EQ_STR(files_get("dir/n"), "3", "replaced");
 	EQ_INT(chmod("dir/n", 0600), 0, "another mode");
 	EQ_INT(receive(params("dir//n", "z", 1), "4"), 0, "again");
-	EQ_INT(mode_of("dir/n"), 0600, "the mode is kept");
+	EQ_INT(files_mode("dir/n"), 0600, "the mode is kept");
 	EQ_INT(receive(params("dir/n/", "z", 1), "5"), -EISDIR, "a slash");
 	EQ_INT(receive(params("dir/n/x", "z", 1), "5"), -ENOTDIR, "no folder");
 	EQ_INT(receive(params("new/", "z", 1), "5"), -EISDIR, "new slash");
 	EQ_INT(receive(params("a/b/c", "z", 1), "6"), 0, "missing parents");
-	EQ_STR(get("a/b/c"), "6", "were made");
-	EQ_INT(mode_of("a/b"), 0755, "with their mode");
+	EQ_STR(files_get("a/b/c"), "6", "were made");
+	EQ_INT(files_mode("a/b"), 0755, "with their mode");
 	(void)snprintf(absolute, sizeof(absolute), "%s/abs", root);
 	EQ_INT(receive(params(absolute, "z", 1), "7"), 0, "absolute");
-	EQ_STR(get("abs"), "7", "is there");
+	EQ_STR(files_get("abs"), "7", "is there");
 	EQ_INT(
 	    system("rm -r dir a abs"), 0, "clean"); /* NOLINT(cert-env33-c) */
 }
@@ -266,26 +219,27 @@ test_policy(void)
 
 	for (int hidden = 0; hidden < 2; hidden++) {
 		p.hidden = hidden != 0;
-		put("f", "old");
+		files_put("f", "old");
 		p.replace = OUT_FILE_REPLACE_NEVER;
 		EQ_INT(receive(p, "1"), -EEXIST, "never, hidden=%d", hidden);
 		p.replace = OUT_FILE_REPLACE_NAMED;
 		EQ_INT(out_file_open(&p, &f), 0, "named");
 		OK(out_file_is_replacing(f), "is told");
 		EQ_INT(write(out_file_fd(f), "2", 1), 1, "write");
-		EQ_STR(get("f"), "old", "until the end it is the old one");
+		EQ_STR(
+		    files_get("f"), "old", "until the end it is the old one");
 		out_file_free(f);
-		EQ_STR(get("f"), "old", "an abort leaves it");
+		EQ_STR(files_get("f"), "old", "an abort leaves it");
 		EQ_INT(receive(p, "3"), 0, "whole");
-		EQ_STR(get("f"), "3", "replaced");
-		EQ_INT(count("."), 1, "nothing else is left");
+		EQ_STR(files_get("f"), "3", "replaced");
+		EQ_INT(files_count("."), 1, "nothing else is left");
 		EQ_INT(unlink("f"), 0, "clean");
 	}
-	put("z", "old");
+	files_put("z", "old");
 	p = params(NULL, "z", 1);
 	p.replace = OUT_FILE_REPLACE_ALWAYS;
 	EQ_INT(receive(p, "4"), 0, "always");
-	EQ_STR(get("z"), "4", "replaced");
+	EQ_STR(files_get("z"), "4", "replaced");
 	EQ_INT(unlink("z"), 0, "clean");
 	EQ_INT(mkdir("z", 0755), 0, "a folder of that name");
 	EQ_INT(receive(p, "5"), -EEXIST, "is never replaced");
@@ -298,7 +252,7 @@ test_links(void)
 	struct stat st;
 
 	EQ_INT(mkdir("else", 0755), 0, "elsewhere");
-	put("else/real", "old");
+	files_put("else/real", "old");
 	EQ_INT(symlink("else/real", "link"), 0, "a link");
 	EQ_INT(symlink("nowhere", "dangling"), 0, "a link to nothing");
 	EQ_INT(symlink("else", "folder"), 0, "a link to a folder");
@@ -310,11 +264,11 @@ test_links(void)
 	EQ_INT(receive(params("dangling", "z", 1), "1"), -ELOOP,
 	    "the user's is no help");
 	EQ_INT(receive(params("link", "z", 1), "2"), 0, "the user's link");
-	EQ_STR(get("else/real"), "2", "is followed");
+	EQ_STR(files_get("else/real"), "2", "is followed");
 	OK(lstat("link", &st) == 0 && S_ISLNK(st.st_mode), "and stays one");
 	EQ_INT(receive(params("folder", "z", 1), "3"), 0, "-o link to folder");
-	EQ_STR(get("else/z"), "3", "is followed, too");
-	EQ_INT(count("else"), 2, "nothing else is left");
+	EQ_STR(files_get("else/z"), "3", "is followed, too");
+	EQ_INT(files_count("else"), 2, "nothing else is left");
 	EQ_INT(system("rm -r else link dangling folder"), 0, "clean");
 }
 
@@ -381,7 +335,7 @@ test_denied(void)
 {
 	EQ_INT(mkdir("open", 0777) | chmod("open", 0777), 0, "for all");
 	EQ_INT(mkdir("shut", 0700), 0, "for root");
-	put("open/readonly", "x");
+	files_put("open/readonly", "x");
 	as_nobody(body_denied, "-EACCES, and that of parents");
 	EQ_INT(system("rm -r open shut"), 0, "clean");
 }
@@ -408,7 +362,7 @@ body_full(void)
 	while (write(out_file_fd(f), block, sizeof(block)) > 0)
 		n++;
 	out_file_free(f);
-	if (n == 0 || n > 256 || count("m") != 0)
+	if (n == 0 || n > 256 || files_count("m") != 0)
 		return 3;
 	p.size = 1 << 19;
 	if (try_open(p) != 0)
@@ -446,7 +400,7 @@ test_full(void)
 	EQ_INT(try_open(params(NULL, "x", 4097)), -EFBIG, "above");
 	EQ_INT(try_open(params(NULL, "x", 4096)), 0, "at it");
 	EQ_INT(setrlimit(RLIMIT_FSIZE, &old), 0, "back");
-	EQ_INT(count("."), 0, "nothing is left");
+	EQ_INT(files_count("."), 0, "nothing is left");
 }
 
 int

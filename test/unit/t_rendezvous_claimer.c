@@ -4,31 +4,7 @@
 #include "proto/rendezvous/envelope.h"
 #include "proto/rendezvous/gate.h"
 #include "proto/rendezvous/session_keys.h"
-#include "test/unit/token_vectors.h"
-
-#define NOW_UNIX 1800000000
-
-static json_t *tokens, *envelopes;
-
-static const json_t *
-find(const json_t *list, const char *name)
-{
-	const json_t *e;
-	size_t i;
-
-	json_array_foreach(list, i, e)
-		if (strcmp(vectors_str(e, "name"), name) == 0)
-			return e;
-	printf("Bail out! no vector %s\n", name);
-	exit(1);
-}
-
-static const char *
-envelope_wire(const char *name)
-{
-	return vectors_str(
-	    find(vectors_get(envelopes, "envelopes"), name), "wire");
-}
+#include "test/unit/gate_claims.h"
 
 static struct mono
 at_ms(int64_t ms)
@@ -50,15 +26,14 @@ fill_own(struct claimer_params *p)
 }
 
 static struct claimer_params
-share_params(void)
+share_claim(void)
 {
 	const json_t *list = vectors_get(tokens, "session_tokens");
 	struct claimer_params p;
 	struct session_token t;
 
 	if (token_session_decode(&t,
-		vectors_str(find(list, "v5_share"), "token"), NOW_UNIX,
-		NULL) < 0)
+		vectors_str(find(list, "v5_share"), "token"), NOW, NULL) < 0)
 		exit(1);
 	claimer_params_from_session(&p, &t);
 	fill_own(&p);
@@ -66,15 +41,15 @@ share_params(void)
 }
 
 static struct claimer_params
-client_params(void)
+client_claim(void)
 {
 	const json_t *list =
 	    vectors_get(vectors_get(tokens, "derptun"), "client_tokens");
 	struct derptun_client_token t;
 	struct claimer_params p;
 
-	if (token_derptun_decode_client(&t,
-		vectors_str(find(list, "DT1"), "token"), NOW_UNIX, NULL) < 0)
+	if (token_derptun_decode_client(
+		&t, vectors_str(find(list, "DT1"), "token"), NOW, NULL) < 0)
 		exit(1);
 	claimer_params_from_client(&p, &t);
 	fill_own(&p);
@@ -98,12 +73,12 @@ check_packet(const struct claimer_params *p, const char *vector)
 static void
 test_packets(void)
 {
-	struct claimer_params p = share_params();
+	struct claimer_params p = share_claim();
 
 	check_packet(&p, "claim_share");
-	p = client_params();
+	p = client_claim();
 	check_packet(&p, "derptun_claim");
-	p = share_params();
+	p = share_claim();
 	p.capabilities = 4;
 	p.candidates.n = 0;
 	check_packet(&p, "claim_attach_force_relay");
@@ -113,7 +88,7 @@ test_packets(void)
 static void
 test_unfit_candidates(void)
 {
-	struct claimer_params p = share_params();
+	struct claimer_params p = share_claim();
 
 	p.candidates.a[2] = p.candidates.a[0];
 	(void)addr_parse(&p.candidates.a[3], "127.0.0.1:7");
@@ -125,7 +100,7 @@ test_unfit_candidates(void)
 static void
 test_resend(void)
 {
-	struct claimer_params p = share_params();
+	struct claimer_params p = share_claim();
 	struct claimer *c = claimer_new(&p, at_ms(0));
 	int64_t slowest = 0, fastest = INT64_MAX;
 	const uint8_t *first, *packet;
@@ -174,7 +149,7 @@ input_text(struct claimer *c, const struct key32 *source, const char *text)
 static void
 test_accept(void)
 {
-	struct claimer_params p = share_params();
+	struct claimer_params p = share_claim();
 	struct claimer *c = claimer_new(&p, at_ms(0));
 	struct key32 other = { { 1 } }, disco, want;
 	const uint8_t *packet;
@@ -218,7 +193,7 @@ test_accept(void)
 static void
 test_reject(void)
 {
-	struct claimer_params p = share_params();
+	struct claimer_params p = share_claim();
 	struct claimer *c = claimer_new(&p, at_ms(0));
 	const uint8_t *a, *b;
 	size_t n, m;
@@ -254,9 +229,8 @@ test_reject(void)
 static struct claimer *
 decide(const struct envelope *e)
 {
-	struct claimer_params p = share_params();
+	struct claimer_params p = share_claim();
 	struct claimer *c = claimer_new(&p, at_ms(0));
-	uint8_t wire[4096];
 	struct buf_writer w = buf_writer(wire, sizeof(wire));
 
 	(void)envelope_build(&w, e, claimer_peek_envelope_key(c));
@@ -267,7 +241,7 @@ decide(const struct envelope *e)
 static void
 test_odd_decisions(void)
 {
-	struct claimer_params p = share_params();
+	struct claimer_params p = share_claim();
 	struct envelope e;
 	struct claimer *c;
 
@@ -327,17 +301,15 @@ test_against_gate(void)
 	struct gate *g;
 	size_t n;
 
-	(void)token_derptun_mint_server(
-	    &s, NOW_UNIX, NOW_UNIX + 1000, NULL, NULL);
-	(void)token_derptun_mint_client(
-	    &t, &s, NOW_UNIX, NOW_UNIX + 1000, NULL);
+	(void)token_derptun_mint_server(&s, NOW, NOW + 1000, NULL, NULL);
+	(void)token_derptun_mint_client(&t, &s, NOW, NOW + 1000, NULL);
 	gate_params_from_derptun(&gp, &s);
 	g = gate_new(&gp);
 	claimer_params_from_client(&p, &t);
 	fill_own(&p);
 	c = claimer_new(&p, at_ms(0));
 	(void)claimer_output(c, at_ms(0), &packet, &n);
-	(void)gate_judge(g, NOW_UNIX, &p.own_derp_public, packet, n, &res);
+	(void)gate_judge(g, NOW, &p.own_derp_public, packet, n, &res);
 	EQ_INT(res.verdict, GATE_ACCEPT, "gate accepts");
 	for (size_t i = 0; i < CANDIDATE_MAX_LIST; i++) {
 		char text[64];
@@ -358,9 +330,7 @@ test_against_gate(void)
 int
 main(void)
 {
-	(void)secret_init();
-	tokens = vectors_load("tokens.json");
-	envelopes = vectors_load("envelopes.json");
+	claims_begin();
 	test_packets();
 	test_unfit_candidates();
 	test_resend();
@@ -368,7 +338,5 @@ main(void)
 	test_reject();
 	test_odd_decisions();
 	test_against_gate();
-	json_decref(tokens);
-	json_decref(envelopes);
-	return tap_done();
+	return claims_done();
 }

@@ -202,15 +202,11 @@ test_silence(void)
 int
 main(void)
 {
-	(void)secret_init();
-	tokens = vectors_load("tokens.json");
-	envelopes = vectors_load("envelopes.json");
+	claims_begin();
 	test_share_vector();
 	test_share_rival();
 	test_share_rejects();
 	test_share_candidates();
 	test_silence();
-	json_decref(tokens);
-	json_decref(envelopes);
-	return tap_done();
+	return claims_done();
 }

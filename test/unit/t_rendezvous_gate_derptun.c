@@ -250,9 +250,7 @@ test_held_across_expiry(void)
 int
 main(void)
 {
-	(void)secret_init();
-	tokens = vectors_load("tokens.json");
-	envelopes = vectors_load("envelopes.json");
+	claims_begin();
 	test_derptun_vector();
 	test_derptun_holder();
 	test_derptun_rejects();
@@ -260,7 +258,5 @@ main(void)
 	test_derptun_route();
 	test_tampered_tokens();
 	test_held_across_expiry();
-	json_decref(tokens);
-	json_decref(envelopes);
-	return tap_done();
+	return claims_done();
 }

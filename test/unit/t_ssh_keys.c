@@ -16,6 +16,7 @@
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "test/tap.h"
+#include "test/unit/files.h"
 
 #define BLOB                                                                   \
 	"AAAAC3NzaC1lZDI1NTE5AAAAIA/Xr1PMVPgr8E00WjZB3OL1RcNDKtEli5SRAuKBpvD8"
@@ -28,38 +29,6 @@ static char root[] = "/tmp/t_ssh_keys.XXXXXX";
 static struct ssh_key key;
 static struct ssh_keys_account account;
 static struct ssh_keys_outcome outcome;
-
-static void
-put(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	if (f == NULL || fputs(text, f) < 0 || fclose(f) != 0)
-		abort();
-}
-
-static const char *
-get(const char *path)
-{
-	static char text[4096];
-	FILE *f = fopen(path, "r");
-	size_t n;
-
-	if (f == NULL)
-		return "(none)";
-	n = fread(text, 1, sizeof(text) - 1, f);
-	text[n] = '\0';
-	(void)fclose(f);
-	return text;
-}
-
-static mode_t
-mode_of(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 ? st.st_mode & 07777 : 0;
-}
 
 /* A home of its own for each test. */
 static void
@@ -93,15 +62,15 @@ test_new(void)
 
 	fresh("new");
 	EQ_INT(authorize(), 0, "neither folder nor file");
-	EQ_STR(get(".ssh/authorized_keys"), KEY "\n", "the line");
-	EQ_INT(mode_of(".ssh"), 0700, "mode of the folder");
-	EQ_INT(mode_of(".ssh/authorized_keys"), 0600, "mode of the file");
+	EQ_STR(files_get(".ssh/authorized_keys"), KEY "\n", "the line");
+	EQ_INT(files_mode(".ssh"), 0700, "mode of the folder");
+	EQ_INT(files_mode(".ssh/authorized_keys"), 0600, "mode of the file");
 	(void)snprintf(path, sizeof(path), "%s/new/.ssh/authorized_keys", root);
 	EQ_STR(outcome.path, path, "path");
 	OK(!outcome.was_there && !outcome.is_loose, "new, and fit for sshd");
 	EQ_INT(authorize(), 0, "once more");
 	OK(outcome.was_there, "it was there");
-	EQ_STR(get(".ssh/authorized_keys"), KEY "\n", "only once");
+	EQ_STR(files_get(".ssh/authorized_keys"), KEY "\n", "only once");
 	leave();
 }
 
@@ -111,22 +80,24 @@ test_append(void)
 	fresh("append");
 	if (mkdir(".ssh", 0700) != 0)
 		abort();
-	put(".ssh/authorized_keys", "# mine\n" OTHER " x");
+	files_put(".ssh/authorized_keys", "# mine\n" OTHER " x");
 	EQ_INT(chmod(".ssh/authorized_keys", 0640), 0, "mode of the user's");
 	EQ_INT(authorize(), 0, "no newline at the end");
-	EQ_STR(get(".ssh/authorized_keys"), "# mine\n" OTHER " x\n" KEY "\n",
-	    "lines are not glued together");
-	EQ_INT(mode_of(".ssh/authorized_keys"), 0640, "mode stays");
-	put(".ssh/authorized_keys", OTHER "\nno-pty ssh-ed25519 " BLOB " bob");
+	EQ_STR(files_get(".ssh/authorized_keys"),
+	    "# mine\n" OTHER " x\n" KEY "\n", "lines are not glued together");
+	EQ_INT(files_mode(".ssh/authorized_keys"), 0640, "mode stays");
+	files_put(
+	    ".ssh/authorized_keys", OTHER "\nno-pty ssh-ed25519 " BLOB " bob");
 	EQ_INT(authorize(), 0, "with options and another comment");
 	OK(outcome.was_there, "is the same key");
-	put(".ssh/authorized_keys", "# " KEY "\n");
+	files_put(".ssh/authorized_keys", "# " KEY "\n");
 	EQ_INT(authorize(), 0, "as a comment");
 	OK(!outcome.was_there, "is not");
-	EQ_STR(get(".ssh/authorized_keys"), "# " KEY "\n" KEY "\n", "lines");
-	put(".ssh/authorized_keys", "");
+	EQ_STR(
+	    files_get(".ssh/authorized_keys"), "# " KEY "\n" KEY "\n", "lines");
+	files_put(".ssh/authorized_keys", "");
 	EQ_INT(authorize(), 0, "an empty file");
-	EQ_STR(get(".ssh/authorized_keys"), KEY "\n", "gets one line");
+	EQ_STR(files_get(".ssh/authorized_keys"), KEY "\n", "gets one line");
 	leave();
 }
 
@@ -155,11 +126,11 @@ test_strange(void)
 {
 	fresh("links");
 	EQ_INT(mkdir("dots", 0700), 0, "the user keeps it elsewhere");
-	put("dots/keys", OTHER "\n");
+	files_put("dots/keys", OTHER "\n");
 	EQ_INT(symlink("dots", ".ssh"), 0, "a folder by link");
 	EQ_INT(symlink("keys", "dots/authorized_keys"), 0, "a file by link");
 	EQ_INT(authorize(), 0, "links of the user's are followed");
-	EQ_STR(get("dots/keys"), OTHER "\n" KEY "\n", "to the file");
+	EQ_STR(files_get("dots/keys"), OTHER "\n" KEY "\n", "to the file");
 	leave();
 
 	fresh("strange");
@@ -173,7 +144,7 @@ test_strange(void)
 	EQ_INT(symlink("/dev/full", ".ssh/authorized_keys"), 0, "a device");
 	EQ_INT(authorize(), -EINVAL, "is refused");
 	EQ_INT(unlink(".ssh/authorized_keys"), 0, "away");
-	put(".ssh/authorized_keys", "");
+	files_put(".ssh/authorized_keys", "");
 	EQ_INT(truncate(".ssh/authorized_keys", SSH_KEYS_MAX_FILE), 0, "long");
 	EQ_INT(authorize(), 0, "is read");
 	EQ_INT(truncate(".ssh/authorized_keys", SSH_KEYS_MAX_FILE + 1), 0,
@@ -182,7 +153,7 @@ test_strange(void)
 	leave();
 
 	fresh("blocked");
-	put(".ssh", "a file");
+	files_put(".ssh", "a file");
 	EQ_INT(authorize(), -ENOTDIR, "a file where the folder should be");
 	(void)snprintf(account.home, sizeof(account.home), "%s/nobody", root);
 	EQ_INT(authorize(), -ENOENT, "no home");
@@ -215,7 +186,7 @@ test_lock(void)
 {
 	fresh("lock");
 	EQ_INT(mkdir(".ssh", 0700), 0, "folder");
-	put(".ssh/authorized_keys", "");
+	files_put(".ssh/authorized_keys", "");
 	(void)hold(".ssh/authorized_keys", 200);
 	EQ_INT(authorize(), 0, "waits for the other one");
 	EQ_INT(waitpid(-1, NULL, WNOHANG) > 0, 1, "which is gone then");
@@ -238,10 +209,10 @@ test_many(void)
 	while (wait(&status) > 0)
 		failed += status != 0;
 	EQ_INT(failed, 0, "several at once");
-	for (const char *p = get(".ssh/authorized_keys"); *p != '\0'; p++)
+	for (const char *p = files_get(".ssh/authorized_keys"); *p != '\0'; p++)
 		lines += *p == '\n';
 	EQ_INT(lines, MANY, "a line for each");
-	EQ_INT(strlen(get(".ssh/authorized_keys")), MANY * sizeof(KEY),
+	EQ_INT(strlen(files_get(".ssh/authorized_keys")), MANY * sizeof(KEY),
 	    "of full length");
 	leave();
 }
@@ -258,7 +229,7 @@ run_full(void)
 	    mkdir(".ssh", 0700) != 0 ||
 	    mount("tmpfs", ".ssh", "tmpfs", 0, "size=64k,mode=700") != 0)
 		return 77;
-	put(".ssh/authorized_keys", OTHER);
+	files_put(".ssh/authorized_keys", OTHER);
 	fd = open(".ssh/filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	while (write(fd, filler, sizeof(filler)) > 0)
 		;
@@ -272,8 +243,9 @@ run_full(void)
 		return 79;
 	if (authorize() != -ENOSPC)
 		return 1;
-	return mode_of(".ssh/authorized_keys") != 0 &&
-		       strlen(get(".ssh/authorized_keys")) == sizeof(OTHER) - 1
+	return files_mode(".ssh/authorized_keys") != 0 &&
+		       strlen(files_get(".ssh/authorized_keys")) ==
+			   sizeof(OTHER) - 1
 		   ? 0
 		   : 2;
 }
@@ -314,7 +286,7 @@ test_other_user(void)
 	EQ_INT(chown(".", account.uid, account.gid), 0, "their own home");
 	EQ_INT(authorize(), 0, "is fine");
 	OK(!outcome.was_there && !outcome.is_loose, "outcome");
-	EQ_STR(get(".ssh/authorized_keys"), KEY "\n", "the line");
+	EQ_STR(files_get(".ssh/authorized_keys"), KEY "\n", "the line");
 	{
 		struct stat st;
 
@@ -327,12 +299,12 @@ test_other_user(void)
 	EQ_INT(authorize(), 0, "again");
 	OK(outcome.was_there, "was there");
 	/* The trap: a link to a file that only root may write. */
-	put("../roots", "secret");
+	files_put("../roots", "secret");
 	EQ_INT(chmod("../roots", 0600), 0, "root's own");
 	EQ_INT(unlink(".ssh/authorized_keys"), 0, "away");
 	EQ_INT(symlink("../../roots", ".ssh/authorized_keys"), 0, "link");
 	EQ_INT(authorize(), -EACCES, "leads where they may not go");
-	EQ_STR(get("../roots"), "secret", "untouched");
+	EQ_STR(files_get("../roots"), "secret", "untouched");
 	leave();
 }
 
@@ -388,13 +360,13 @@ test_choose(void)
 	EQ_INT(mkdir(".ssh", 0700), 0, "folder");
 	EQ_INT(choose(NULL, home, none), -ENOENT, "an empty one");
 	EQ_INT(mkdir(".ssh/dir.pub", 0700), 0, "folders do not count");
-	put(".ssh/id_ed25519", "PRIVATE");
+	files_put(".ssh/id_ed25519", "PRIVATE");
 	EQ_INT(choose("", home, none), -ENOENT, "nor other files");
-	put(".ssh/id_ed25519.pub", KEY "\n");
+	files_put(".ssh/id_ed25519.pub", KEY "\n");
 	EQ_INT(choose(NULL, home, "(null)"), 0, "the only one");
 	EQ_STR(key.comment, "alice@example", "its comment");
 	EQ_INT(choose(".ssh", "/nowhere", "(null)"), 0, "of a folder named");
-	put(".ssh/.pub", OTHER "\n");
+	files_put(".ssh/.pub", OTHER "\n");
 	EQ_INT(choose(NULL, home, many), -DT_ERR_LIMIT, "two");
 	EQ_INT(choose(".ssh/.pub", home, "(null)"), 0, "but this one");
 	EQ_STR(key.comment, "", "it is");

@@ -20,6 +20,17 @@ check_route(bool has, const struct token_route *route, const json_t *fields)
 	EQ_INT(route->stun_port, vectors_int(want, "stun_port"), "STUN port");
 }
 
+/* A member of a token against the hex text of a vector. */
+static void
+check_hex(const void *got, size_t len, const json_t *fields, const char *name,
+    const char *what)
+{
+	uint8_t want[32];
+
+	vectors_hex(fields, name, want, len);
+	EQ_MEM(got, want, len, "%s", what);
+}
+
 static void
 test_servers(const json_t *d)
 {
@@ -32,7 +43,6 @@ test_servers(const json_t *d)
 		const json_t *f = vectors_get(e, "fields");
 		char out[TOKEN_DERPTUN_MAX_SERVER_TEXT];
 		struct derptun_server_token t;
-		uint8_t key[32], id[16];
 
 		if (!OK(token_derptun_decode_server(&t, text, NOW, NULL) == 0,
 			"%s decodes", vectors_str(e, "name")))
@@ -40,14 +50,14 @@ test_servers(const json_t *d)
 		EQ_INT(t.version, vectors_int(f, "version"), "version");
 		EQ_INT(
 		    t.expires_unix, vectors_int(f, "expires_unix"), "expiry");
-		vectors_hex(f, "session_id", id, sizeof(id));
-		EQ_MEM(&t.session_id, id, sizeof(id), "session id");
-		vectors_hex(f, "signing_secret", key, sizeof(key));
-		EQ_MEM(&t.signing_secret, key, sizeof(key), "signing secret");
-		vectors_hex(derived, "derp_public", key, sizeof(key));
-		EQ_MEM(&t.derp_public, key, sizeof(key), "DERP public key");
-		vectors_hex(derived, "quic_public", key, sizeof(key));
-		EQ_MEM(&t.quic_public, key, sizeof(key), "QUIC public key");
+		check_hex(&t.session_id, sizeof(t.session_id), f, "session_id",
+		    "session id");
+		check_hex(&t.signing_secret, sizeof(t.signing_secret), f,
+		    "signing_secret", "signing secret");
+		check_hex(&t.derp_public, sizeof(t.derp_public), derived,
+		    "derp_public", "DERP public key");
+		check_hex(&t.quic_public, sizeof(t.quic_public), derived,
+		    "quic_public", "QUIC public key");
 		check_route(t.has_route, &t.route, f);
 		token_derptun_encode_server(&t, out);
 		EQ_STR(out, text, "encodes to the same");
@@ -80,21 +90,20 @@ test_clients(const json_t *d)
 		const json_t *f = vectors_get(e, "fields");
 		char out[TOKEN_DERPTUN_MAX_CLIENT_TEXT];
 		struct derptun_client_token t;
-		uint8_t key[32], id[16];
 
 		if (!OK(token_derptun_decode_client(&t, text, NOW, NULL) == 0,
 			"%s decodes", vectors_str(e, "name")))
 			continue;
-		vectors_hex(f, "token_id", id, sizeof(id));
-		EQ_MEM(&t.token_id, id, sizeof(id), "token id");
-		vectors_hex(f, "client_id", id, sizeof(id));
-		EQ_MEM(&t.client_id, id, sizeof(id), "client id");
-		vectors_hex(f, "session_id", id, sizeof(id));
-		EQ_MEM(&t.session_id, id, sizeof(id), "session id");
-		vectors_hex(f, "derp_public", key, sizeof(key));
-		EQ_MEM(&t.derp_public, key, sizeof(key), "DERP key");
-		vectors_hex(f, "quic_public", key, sizeof(key));
-		EQ_MEM(&t.quic_public, key, sizeof(key), "QUIC key");
+		check_hex(
+		    &t.token_id, sizeof(t.token_id), f, "token_id", "token id");
+		check_hex(&t.client_id, sizeof(t.client_id), f, "client_id",
+		    "client id");
+		check_hex(&t.session_id, sizeof(t.session_id), f, "session_id",
+		    "session id");
+		check_hex(&t.derp_public, sizeof(t.derp_public), f,
+		    "derp_public", "DERP key");
+		check_hex(&t.quic_public, sizeof(t.quic_public), f,
+		    "quic_public", "QUIC key");
 		EQ_INT(
 		    t.expires_unix, vectors_int(f, "expires_unix"), "expiry");
 		check_route(t.has_route, &t.route, f);

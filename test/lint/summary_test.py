@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""What summary.py makes of logs, good and damaged ones."""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+SUMMARY = pathlib.Path(__file__).with_name('summary.py')
+GOOD = json.dumps({'name': 'p:unit / a', 'result': 'OK',
+                   'stdout': 'ok 1 - x\nok 2 - y # SKIP no root\n1..2\n'})
+BAD = json.dumps({'name': 'p:unit / b', 'result': 'ERROR',
+                  'stdout': 'ok 1 - x\nnot ok 2 - y\n1..2\n'})
+DEAD = json.dumps({'name': 'p:unit / c', 'result': 'TIMEOUT', 'stdout': ''})
+
+# name, the logs, the last line, what else is told, the exit status
+ROWS = [
+    ('one good log', {'gcc.json': GOOD},
+     '1 passed, 0 failed, 1 skipped', 'skipped: gcc/a: - y # SKIP no root', 0),
+    ('a row that failed', {'gcc.json': f'{GOOD}\n{BAD}\n'},
+     '2 passed, 1 failed, 1 skipped', 'failed: gcc/b: - y', 1),
+    ('a test without rows', {'gcc.json': DEAD},
+     '0 passed, 1 failed, 0 skipped', 'failed: gcc/c: TIMEOUT', 1),
+    ('TAP', {'fuzz.tap': 'ok 1 - x\nnot ok 2 - y\n'},
+     '1 passed, 1 failed, 0 skipped', 'failed: fuzz: - y', 1),
+    ('no log', {}, '0 passed, 0 failed, 0 skipped', '', 1),
+    ('a log of zeros', {'asan.json': '\0' * 4096, 'gcc.json': GOOD},
+     '1 passed, 1 failed, 1 skipped', 'failed: asan.json: not a log', 1),
+    ('a log that is cut', {'asan.json': f'{GOOD}\n{GOOD[:40]}'},
+     '1 passed, 1 failed, 1 skipped', 'failed: asan.json: not a log', 1),
+    ('many bad lines are one failure', {'asan.json': '\0\n[]\n{}\n7\n"x"\n'},
+     '0 passed, 1 failed, 0 skipped', '(5 bad lines)', 1),
+    ('octets that are no text', {'asan.json': b'\xff\xfe\n' + GOOD.encode()},
+     '1 passed, 1 failed, 1 skipped', 'failed: asan.json: not a log', 1),
+]
+
+
+def summary(logs):
+    """Returns the exit status and what was printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in logs.items():
+            data = text if isinstance(text, bytes) else text.encode()
+            pathlib.Path(folder, name).write_bytes(data)
+        done = subprocess.run([sys.executable, SUMMARY, folder], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              check=False)
+    return done.returncode, done.stdout
+
+
+def main():
+    failed = 0
+    for n, (title, logs, last, told, status) in enumerate(ROWS, 1):
+        code, out = summary(logs)
+        good = (code == status and out.splitlines()[-1:] == [last] and
+                told in out)
+        failed += not good
+        print(f'{"ok" if good else "not ok"} {n} - {title}')
+        if not good:
+            print(f'# status {code}')
+            for line in out.splitlines():
+                print('#', line)
+    print(f'1..{len(ROWS)}')
+    return 1 if failed else 0
+
+
+sys.exit(main())
