@@ -14,11 +14,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "lib/err.h"
@@ -179,10 +181,28 @@ open_temporary(struct out_file *f, bool hidden)
 	return open_hidden(f);
 }
 
+/* In memory every page is made when it is reserved, while the sender waits:
+ * 0.4 s for each GiB.  What is left tells as much. */
+static bool
+is_in_memory(const struct out_file *f, bool *ret_fits)
+{
+	struct statfs fs;
+	uint64_t page;
+
+	if (fstatfs(f->fd, &fs) != 0 || fs.f_type != TMPFS_MAGIC ||
+	    fs.f_bsize <= 0)
+		return false;
+	page = (uint64_t)fs.f_bsize;
+	*ret_fits = fs.f_blocks == 0 /* no limit */ ||
+		    ((uint64_t)f->size + page - 1) / page <= fs.f_bavail;
+	return true;
+}
+
 static int
 reserve(const struct out_file *f)
 {
 	struct rlimit limit;
+	bool fits;
 
 	if (f->size <= 0)
 		return 0;
@@ -193,6 +213,8 @@ reserve(const struct out_file *f)
 		return -EFBIG;
 	if (f->sparse)
 		return 0;
+	if (is_in_memory(f, &fits))
+		return fits ? 0 : -ENOSPC;
 	/* The length stays 0, and tells later how far the worker wrote. */
 	while (fallocate(f->fd, FALLOC_FL_KEEP_SIZE, 0, f->size) != 0)
 		if (errno != EINTR)

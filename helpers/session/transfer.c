@@ -174,15 +174,14 @@ take_plan(struct transfer *t)
 }
 
 /* Behind the accept, so that it finds an end that knows us.  A peer of ours
- * moves to a better path sooner for it. */
+ * moves to a better path sooner for it, and takes our FIN for the end. */
 static void
 announce(struct transfer *t)
 {
 	uint8_t pkt[NATIVE_MAX_WIRE];
 	struct buf_writer w = buf_writer(pkt, sizeof(pkt));
-	const struct transfer_plan *plan = transfer_flow_peek_plan(t->flow);
 
-	if (t->is_announced || plan == NULL || plan->relay_only)
+	if (t->is_announced || transfer_flow_peek_plan(t->flow) == NULL)
 		return;
 	t->is_announced = true;
 	if (native_build(&w, &t->s->boot.envelope_key) == 0)

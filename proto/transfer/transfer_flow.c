@@ -130,10 +130,11 @@ on_control(struct transfer_flow *f, const struct envelope *e, struct mono now)
 	if (!f->has_plan)
 		return TRANSFER_INPUT_IGNORED;
 	transfer_flow_alive(f, now);
-	if (native_is_announcement(e))
-		return TRANSFER_INPUT_NATIVE;
+	f->native |= native_is_announcement(e);
 	if (f->plan.relay_only)
 		return TRANSFER_INPUT_IGNORED;
+	if (native_is_announcement(e))
+		return TRANSFER_INPUT_NATIVE;
 	if (envelope_text_equal(c->type, MESSAGE_CONTROL_CALL_ME_MAYBE.p))
 		return TRANSFER_INPUT_CALL_ME_MAYBE;
 	if (!envelope_text_equal(c->type, MESSAGE_CONTROL_CANDIDATES.p))

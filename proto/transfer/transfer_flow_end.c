@@ -140,7 +140,8 @@ finish_receiving(struct transfer_flow *f, struct mono now)
 		    "received %" PRId64 " of %" PRId64 " bytes",
 		    transfer_flow_session_bytes(f), f->total);
 		transfer_flow_break(f, -DT_ERR_TRUNCATED, true, text, now);
-	} else if (f->total >= 0) {
+	} else if (f->total >= 0 || f->native) {
+		/* A sender of ours ends its streams only when all is sent. */
 		succeed(f, now);
 	} else {
 		f->state = TRANSFER_CONFIRMING;

@@ -56,6 +56,7 @@ struct transfer_flow {
 	struct candidate_list own;
 	struct candidate_list peer;
 	bool has_peer;
+	bool native; /* the peer is one of ours */
 	struct key32 peer_derp;
 	struct key32 peer_quic;
 	struct key32 claim_digest; /* issuer: SHA-256 of the claim served */

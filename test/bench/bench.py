@@ -7,7 +7,9 @@ usage: bench.py BUILD_FOLDER [--lanes LANE,...] [--runs N] [--rounds N]
 
 Lanes: first-byte relay-1 relay-4 memory (relayed, all on one host), direct-1
 direct-4 (direct, between two hosts), lo-1 lo-4 (direct, on one host), switch
-(from the claim to the direct path).
+(from the claim to the direct path), send-direct send-relay pipe-direct
+pipe-relay (transfers), pipe-first text (how long a byte, a short text take; with
+-relay or -direct behind it only that).
 
 Everything runs in network namespaces of its own (root).  CPU is what the
 kernel accounted to every process of both ends and to the relay.  The yardstick
@@ -32,6 +34,7 @@ from direct_lanes import DirectLanes, w  # noqa: E402
 from measure import (CHUNK, GIB, Echo, Meter, Source, fetch, l,  # noqa: E402
                      percent, private_dirty, quantile, spread, stopwatch,
                      wait_said, yardstick)
+from transfer_lanes import TransferLanes  # noqa: E402
 
 
 class Pair:
@@ -89,6 +92,7 @@ class Bench:
         self.args = args
         self.peers = peers
         self.derper = derper
+        self.bytes = args.bytes or GIB
         self.rows = []
         self.raw = {}
 
@@ -135,7 +139,7 @@ class Bench:
         with l.Lab(self.args.build) as lab:
             relays = {'ours': lab.our_relay(), 'Go': lab.derper(self.derper)}
             source = Source()
-            total = {'ours': self.args.bytes, 'Go': self.args.bytes // 8}
+            total = {'ours': self.bytes, 'Go': self.bytes // 8}
             for n in range(self.args.rounds):
                 sticks.append(yardstick(lab.build, GIB))
                 for name in got:
@@ -202,6 +206,8 @@ class Bench:
                 self.first_byte()
             elif lane.split('-')[0] in ('direct', 'lo', 'switch'):
                 DirectLanes(self).run(lane)
+            elif lane.split('-')[0] in ('send', 'pipe', 'text'):
+                TransferLanes(self).run(lane)
             elif lane == 'memory':
                 self.memory()
             else:
@@ -236,7 +242,8 @@ def main():
     parser.add_argument('--lanes', default='first-byte,relay-1,relay-4,memory')
     parser.add_argument('--runs', type=int, default=200)
     parser.add_argument('--rounds', type=int, default=5)
-    parser.add_argument('--bytes', type=int, default=GIB)
+    parser.add_argument('--bytes', type=int,
+                        help='1 GiB, of transfers 2')
     parser.add_argument('--json')
     args = parser.parse_args()
     try:

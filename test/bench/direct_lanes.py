@@ -161,7 +161,7 @@ class DirectLanes:
 
     def one(self, name, hosts, source, streams):
         """(Gb/s, CPU-s/GiB) of one contender, once."""
-        total = self.args.bytes
+        total = self.bench.bytes
         if name == 'TLS':
             return bare_tls(self, hosts, streams, total)
         if name == 'TCP':

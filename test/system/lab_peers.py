@@ -24,13 +24,14 @@ class Timed(l.Process):
         super().__init__(*args, **kwargs)
 
     def _gather(self, name, pipe):
-        for line in pipe:
-            now = time.monotonic()
-            with self._changed:
-                text = line.decode('utf-8', 'replace').rstrip('\n')
-                self.times.append((now, text))
-                self.lines[name].append(text)
-                self._changed.notify_all()
+        with pipe:
+            for line in pipe:
+                now = time.monotonic()
+                with self._changed:
+                    text = line.decode('utf-8', 'replace').rstrip('\n')
+                    self.times.append((now, text))
+                    self.lines[name].append(text)
+                    self._changed.notify_all()
 
     def when(self, text):
         """When it first said exactly this; None if not yet."""

@@ -71,6 +71,24 @@ test_complete_repeats(void)
 }
 
 static void
+test_native_end(void)
+{
+	struct transfer_flow *f = receiver_at(TRANSFER_MOVING, 100);
+	uint8_t native[NATIVE_MAX_WIRE];
+	struct buf_writer w = buf_writer(native, sizeof(native));
+
+	(void)native_build(&w, &talk_key);
+	EQ_INT(
+	    transfer_flow_input(f, talk_at(35), &talk_claimant, native, w.len),
+	    TRANSFER_INPUT_IGNORED, "relay only: no path to be moved");
+	transfer_flow_finished(f, talk_at(40));
+	EQ_INT(transfer_flow_state(f), TRANSFER_DONE, "FIN of ours is the end");
+	EQ_INT(talk_drain(f, talk_at(40), ENVELOPE_V2_COMPLETE), 1,
+	    "confirmed at once");
+	transfer_flow_free(f);
+}
+
+static void
 test_truncation(void)
 {
 	struct transfer_flow *f = flow_receiver_at(TRANSFER_CONFIRMING, 100);
@@ -358,6 +376,7 @@ main(void)
 {
 	test_progress_sent();
 	test_complete_repeats();
+	test_native_end();
 	test_truncation();
 	test_complete_judged();
 	test_progress_judged();
