@@ -29,7 +29,8 @@
 struct level {
 	int fd;
 	char name[NAME_MAX + 1];
-	mode_t mode; /* for the moment it is left */
+	mode_t mode;   /* for the moment it is left */
+	mode_t setgid; /* inherited from a shared folder above, not sent */
 	bool has_mtime;
 	struct timespec mtime;
 };
@@ -105,7 +106,7 @@ leave(struct archive_tree *t, size_t keep)
 		struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
 			l->mtime };
 
-		if (fchmod(l->fd, l->mode) != 0 && r == 0)
+		if (fchmod(l->fd, l->mode | l->setgid) != 0 && r == 0)
 			r = -errno;
 		if (l->has_mtime && futimens(l->fd, times) != 0 && r == 0)
 			r = -errno;
@@ -132,10 +133,11 @@ reopen(int parent, const char *name, struct level *l)
 	if (!S_ISDIR(st.st_mode))
 		return -ENOTDIR;
 	l->mode = st.st_mode & MODE_BITS;
+	l->setgid = st.st_mode & S_ISGID;
 	l->mtime = st.st_mtim;
 	l->has_mtime = true;
 	if ((l->mode & PRIVATE_MODE) != PRIVATE_MODE &&
-	    fchmodat(parent, name, PRIVATE_MODE, 0) != 0)
+	    fchmodat(parent, name, PRIVATE_MODE | l->setgid, 0) != 0)
 		return -errno;
 	fd = openat(
 	    parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -289,9 +291,12 @@ archive_tree_file(
 int
 archive_tree_finish(struct archive_tree *t)
 {
+	const mode_t mode = IMPLIED_MODE & ~t->umask;
+	struct stat st;
 	int r = leave(t, 0);
 
-	if (r == 0 && fchmod(t->p.dir, IMPLIED_MODE & ~t->umask) != 0)
+	if (r == 0 && (fstat(t->p.dir, &st) != 0 ||
+			  fchmod(t->p.dir, mode | (st.st_mode & S_ISGID)) != 0))
 		r = -errno;
 	return r < 0 ? ours(t, "", r) : 0;
 }
