@@ -6,6 +6,7 @@ moment, files that are none.
 usage: transfers_mishaps.py BUILD_FOLDER [ROW-PATTERN]
 """
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -111,10 +112,30 @@ def impatient(p):
     return note
 
 
+def made_up(p):
+    """A file that tells no size, as those in /proc."""
+    sender, token = p.send('/proc/version')
+    x.both_ended(sender, p.receive(token), TIME)
+    fl.expect((p.target / 'version').read_text(),
+              pathlib.Path('/proc/version').read_text(), 'version')
+
+
+def shared_folder(p):
+    """What comes into a folder with a group of its own inherits that."""
+    p.target.chmod(0o2775)
+    (p.source / 'd' / 'sub').mkdir(parents=True)
+    (p.source / 'd' / 'sub' / 'f').write_text('x')
+    sender, token = p.send(p.source / 'd')
+    x.both_ended(sender, p.receive(token), TIME)
+    for name in ('d', 'd/sub'):
+        t.check_mode(p.target / name, 0o2755)
+
+
 def main():
     os.umask(0o022)
     rows = [(f.__doc__.split('\n')[0].rstrip('.:'), t.row(f)) for f in (
-        socket_gone, token_in_file, hung_up, impatient)]
+        socket_gone, token_in_file, hung_up, impatient, made_up,
+        shared_folder)]
     rows.append((interrupted_start.__doc__.rstrip('.'), interrupted_start))
     if os.geteuid() == 0 and t._LIBC.unshare(t._CLONE_NEWNS) == 0:
         subprocess.run(['mount', '--make-rprivate', '/'], check=True)
