@@ -103,13 +103,12 @@ leave(struct archive_tree *t, size_t keep)
 
 	while (t->depth > keep) {
 		struct level *l = &t->levels[--t->depth];
-		struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
-			l->mtime };
+		int r_mode = out_target_set_mode(l->fd, l->mode | l->setgid);
+		int r_time = out_target_set_mtime(
+		    l->fd, l->has_mtime ? &l->mtime : NULL);
 
-		if (fchmod(l->fd, l->mode | l->setgid) != 0 && r == 0)
-			r = -errno;
-		if (l->has_mtime && futimens(l->fd, times) != 0 && r == 0)
-			r = -errno;
+		if (r == 0)
+			r = r_mode < 0 ? r_mode : r_time;
 		fd_close(&l->fd);
 	}
 	return r;
@@ -295,9 +294,11 @@ archive_tree_finish(struct archive_tree *t)
 	struct stat st;
 	int r = leave(t, 0);
 
-	if (r == 0 && (fstat(t->p.dir, &st) != 0 ||
-			  fchmod(t->p.dir, mode | (st.st_mode & S_ISGID)) != 0))
+	if (r == 0 && fstat(t->p.dir, &st) != 0)
 		r = -errno;
+	if (r == 0)
+		r = out_target_set_mode(
+		    t->p.dir, mode | (st.st_mode & S_ISGID));
 	return r < 0 ? ours(t, "", r) : 0;
 }
 
