@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import transfers as t
@@ -54,6 +55,27 @@ def token_in_file(p):
 def not_empty(path):
     if path.stat().st_size == 0:
         raise AssertionError('empty')
+
+
+def held_daemon(p):
+    """A daemon that is held up for a while: what it missed breaks nothing."""
+    p.make('f', 12 * MIB)
+    r, w = os.pipe()
+    receiver, token = p.b.listen(w)
+    os.close(w)
+    with open(p.source / 'f', 'rb') as data:
+        sender = p.a.pipe(token, data)
+        copy = threading.Thread(target=t.copy_slowly, args=(r, None, MIB))
+        copy.start()
+        time.sleep(1)
+        for d in p.daemons:
+            os.kill(d.pid, signal.SIGSTOP)
+        time.sleep(8)
+        for d in p.daemons:
+            os.kill(d.pid, signal.SIGCONT)
+        x.both_ended(sender, receiver, TIME)
+    copy.join()
+    os.close(r)
 
 
 def interrupted_start(lab, relay):
@@ -135,7 +157,7 @@ def main():
     os.umask(0o022)
     rows = [(f.__doc__.split('\n')[0].rstrip('.:'), t.row(f)) for f in (
         socket_gone, token_in_file, hung_up, impatient, made_up,
-        shared_folder)]
+        shared_folder, held_daemon)]
     rows.append((interrupted_start.__doc__.rstrip('.'), interrupted_start))
     if os.geteuid() == 0 and t._LIBC.unshare(t._CLONE_NEWNS) == 0:
         subprocess.run(['mount', '--make-rprivate', '/'], check=True)
