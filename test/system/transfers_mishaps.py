@@ -57,6 +57,29 @@ def not_empty(path):
         raise AssertionError('empty')
 
 
+def file_limit(p):
+    """ulimit -f: told on both ends, and nobody dies of it."""
+    p.make('f', 3 * MIB)
+    (p.source / 'd').mkdir()
+    x.make_file(p.source / 'd' / 'f', 3 * MIB)
+    limit = ('prlimit', f'--fsize={MIB}')
+    for what in ('f', 'd'):
+        sender, token = p.send(p.source / what)
+        receiver = p.receive(token, prefix=limit)
+        x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
+        fl.expect_in('too large', t.said(sender), 'reason at the sender')
+    x.leftovers(p.target)
+    with open(p.target / 'out', 'wb') as out:
+        receiver = p.b.start('listen', '--print-token-only', stdout=out,
+                             prefix=limit)
+    path = p.target / 'out'
+    l.until(lambda: not_empty(path), TIME, 'no token')
+    with open(p.source / 'f', 'rb') as data:
+        sender = p.a.pipe(path.read_text().strip(), data)
+        x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
+    fl.expect_in('too large', t.said(sender), 'reason at the sender')
+
+
 def held_daemon(p):
     """A daemon that is held up for a while: what it missed breaks nothing."""
     p.make('f', 12 * MIB)
@@ -157,7 +180,7 @@ def main():
     os.umask(0o022)
     rows = [(f.__doc__.split('\n')[0].rstrip('.:'), t.row(f)) for f in (
         socket_gone, token_in_file, hung_up, impatient, made_up,
-        shared_folder, held_daemon)]
+        shared_folder, file_limit, held_daemon)]
     rows.append((interrupted_start.__doc__.rstrip('.'), interrupted_start))
     if os.geteuid() == 0 and t._LIBC.unshare(t._CLONE_NEWNS) == 0:
         subprocess.run(['mount', '--make-rprivate', '/'], check=True)
