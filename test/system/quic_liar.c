@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * One end of QUIC that does what it is told, for peers that misbehave behind a
- * correct handshake.  Datagrams come and go on descriptor 3, a socket that
+ * correct handshake.  Datagrams come and go on descriptor FD, a socket that
  * keeps their limits; commands come on stdin, a line each:
  *
  *	dial              a client's next connection
@@ -15,7 +15,7 @@
  *
  * It says "ready C" and "closed C KIND CODE REASON" on stdout.
  *
- * usage: quic_liar server|client SEED PEER_KEY
+ * usage: quic_liar server|client SEED PEER_KEY FD
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -33,7 +33,6 @@
 #include "proto/quic/quic_endpoint.h"
 #include "proto/quic/quic_stream.h"
 
-#define PACKETS 3
 #define MAX_STREAMS 4096
 #define MAX_CONNS 32
 #define MAX_LINE 65536
@@ -45,6 +44,7 @@ static struct {
 	struct quic_endpoint *ep;
 	struct quic_conn *conns[MAX_CONNS];
 	unsigned n_conns;
+	int fd;
 	struct {
 		struct quic_stream *quic;
 		uint64_t zeros; /* still to be written */
@@ -242,7 +242,7 @@ on_packet(void *arg, unsigned events, struct mono now)
 
 	(void)arg;
 	(void)events;
-	while ((n = recv(PACKETS, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
+	while ((n = recv(p.fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
 		quic_endpoint_input(p.ep, now, buf, (size_t)n);
 	if (n == 0)
 		exit(0);
@@ -268,8 +268,8 @@ on_turn_end(void *arg, struct mono now)
 
 		/* What does not fit is lost, as relays lose it. */
 		for (size_t i = 0; i < b.n_pkts; at += b.lens[i], i++)
-			(void)send(PACKETS, at, b.lens[i],
-			    MSG_DONTWAIT | MSG_NOSIGNAL);
+			(void)send(
+			    p.fd, at, b.lens[i], MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
 	(void)fflush(stdout);
 	loop_timer_at(p.timer, quic_endpoint_next_deadline(p.ep));
@@ -302,13 +302,14 @@ main(int argc, char **argv)
 		},
 	};
 
-	need(argc == 4 && strlen(argv[2]) == 64 && strlen(argv[3]) == 64,
-	    "usage: quic_liar server|client SEED PEER_KEY");
+	need(argc == 5 && strlen(argv[2]) == 64 && strlen(argv[3]) == 64,
+	    "usage: quic_liar server|client SEED PEER_KEY FD");
 	need(secret_init() == 0, "secrets");
 	hex(seed.b, sizeof(seed.b), argv[2]);
 	hex(q.peer_key.b, sizeof(q.peer_key.b), argv[3]);
 	need(identity_cert_make(&cert, &seed, mono_unix_seconds()) == 0,
 	    "certificate");
+	p.fd = atoi(argv[4]);
 	q.server = strcmp(argv[1], "server") == 0;
 	q.cert_der = cert.der;
 	q.cert_len = cert.len;
@@ -319,7 +320,7 @@ main(int argc, char **argv)
 	p.timer = loop_timer_new(p.loop, on_timer, NULL);
 	loop_set_turn_end(p.loop, on_turn_end, NULL);
 	watch(STDIN_FILENO, on_command);
-	watch(PACKETS, on_packet);
+	watch(p.fd, on_packet);
 	loop_timer_in(p.timer, 0);
 	return loop_run(p.loop) < 0;
 }

@@ -47,9 +47,9 @@ class Quic:
         self.said = ''
         # pylint: disable-next=consider-using-with
         self.proc = subprocess.Popen(
-            ['/bin/sh', '-c', f'exec 3<&{theirs.fileno()}; exec "$@"', 'sh',
-             LIAR, role, seed.hex(), peer_key.hex()], pass_fds=[theirs.fileno()],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            [LIAR, role, seed.hex(), peer_key.hex(), str(theirs.fileno())],
+            pass_fds=[theirs.fileno()], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE)
         theirs.close()
         os.set_blocking(self.proc.stdout.fileno(), False)
 
@@ -258,13 +258,48 @@ def endless_text(lab, relay):
         return f'{(after - before) / fl.MIB:.1f} MiB more'
 
 
+def sending(commands, want, within=SOON, silent=False):
+    """Our `send`, with a liar as its receiver."""
+    def test(lab, relay):
+        sender = h.Sender(lab, relay, 4 << 20)
+        seed = os.urandom(32)
+        sender.liar.quic = key_of(seed)
+        h.claimed(sender, parallel_initial=2, parallel_cap=2)
+        token = w.Token(sender.token)
+        quic = Quic(sender.liar, seed, 'client', token.derp, token.quic)
+        try:
+            quic.tell('dial')
+            quic.until('ready 0')
+            quic.tell(*commands)
+            quic.pause(0.3)
+            start = time.monotonic()
+            if silent:
+                x.ended(sender.process, within, None)
+            else:
+                quic.run(sender.process, within)
+            note = f'{time.monotonic() - start:.1f} s, '
+            sender.process.last_words()
+        finally:
+            quic.close()
+        return note + sender.end(want, '')
+    return test
+
+
 ROWS = [('one of two connections ends', half_gone),
         *(row(*r) for r in rows()),
         ('thousands of streams', many_streams),
         ('silence in the middle', silence(write(0, frame(0, HEAD + b'x')))),
         ('silence after the last byte',
          silence(write(0, frame(0, HEAD + bytes(1000))), 'fin 0')),
-        ('a text without end', endless_text)]
+        ('a text without end', endless_text),
+        ('a receiver that gives up', sending(('close 0 1',), (11, 15))),
+        ('a receiver that leaves as if all was well',
+         sending(('close 0 0',), (11,))),
+        ('a receiver with streams of its own', sending(
+            (*(f'open {n} 0' for n in range(100)),
+             *(f'bidi {n} 0' for n in range(100, 200)), write(100, b'x' * 999),
+             'close 0 1'), (11, 15))),
+        ('a receiver that falls silent', sending((), (11,), DEAD, True))]
 
 if __name__ == '__main__':
     os.umask(0o022)
