@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Peers with a valid token and a correct handshake that lie in their streams.
 
-usage: transfers_lies.py BUILD_FOLDER QUIC_LIAR [ROW-PATTERN]
+usage: transfers_lies.py BUILD_FOLDER QUIC_PUPPET [ROW-PATTERN]
 """
 import contextlib
 import os
@@ -23,7 +23,7 @@ import faults_lib as fl
 import xfer as x
 from faults_lib import l
 
-LIAR = None
+PUPPET = None
 WARM_UP = (1 << 64) - 1
 SOON = 6
 DEAD = 15
@@ -47,7 +47,7 @@ class Quic:
         self.said = ''
         # pylint: disable-next=consider-using-with
         self.proc = subprocess.Popen(
-            [LIAR, role, seed.hex(), peer_key.hex(), str(theirs.fileno())],
+            [PUPPET, role, seed.hex(), peer_key.hex(), str(theirs.fileno())],
             pass_fds=[theirs.fileno()], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE)
         theirs.close()
@@ -303,5 +303,5 @@ ROWS = [('one of two connections ends', half_gone),
 
 if __name__ == '__main__':
     os.umask(0o022)
-    LIAR = os.path.abspath(sys.argv.pop(2))
+    PUPPET = os.path.abspath(sys.argv.pop(2))
     sys.exit(fl.main(ROWS, sys.argv))

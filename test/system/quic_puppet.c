@@ -15,7 +15,7 @@
  *
  * It says "ready C" and "closed C KIND CODE REASON" on stdout.
  *
- * usage: quic_liar server|client SEED PEER_KEY FD
+ * usage: quic_puppet server|client SEED PEER_KEY FD
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -59,7 +59,7 @@ need(bool ok, const char *what)
 {
 	if (ok)
 		return;
-	(void)fprintf(stderr, "quic_liar: %s\n", what);
+	(void)fprintf(stderr, "quic_puppet: %s\n", what);
 	exit(2);
 }
 
@@ -303,7 +303,7 @@ main(int argc, char **argv)
 	};
 
 	need(argc == 5 && strlen(argv[2]) == 64 && strlen(argv[3]) == 64,
-	    "usage: quic_liar server|client SEED PEER_KEY FD");
+	    "usage: quic_puppet server|client SEED PEER_KEY FD");
 	need(secret_init() == 0, "secrets");
 	hex(seed.b, sizeof(seed.b), argv[2]);
 	hex(q.peer_key.b, sizeof(q.peer_key.b), argv[3]);
