@@ -7,8 +7,6 @@
  */
 #include "client/archive_pack.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -17,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/archive_lib.h"
 #include "client/archive_walk.h"
 #include "lib/err.h"
 #include "lib/fd.h"
@@ -28,6 +27,7 @@
 struct pack {
 	const struct archive_pack_params *params;
 	int fd; /* -1: only counting */
+	const struct archive_lib *lib;
 	struct archive *archive;
 	struct archive_entry *entry;
 	struct archive_totals totals;
@@ -112,17 +112,18 @@ warn(struct pack *p, enum archive_problem problem, const char *path)
 static int
 put_header(struct pack *p, const char *path, const struct stat *st)
 {
-	struct archive_entry *e = archive_entry_clear(p->entry);
+	struct archive_entry *e = p->lib->archive_entry_clear(p->entry);
 	bool is_folder = S_ISDIR(st->st_mode);
 	int r;
 
-	archive_entry_copy_pathname(e, path); /* a folder gets its slash */
-	archive_entry_set_filetype(e, is_folder ? AE_IFDIR : AE_IFREG);
-	archive_entry_set_perm(e, st->st_mode & MODE_BITS);
-	archive_entry_set_size(e, is_folder ? 0 : st->st_size);
-	archive_entry_set_mtime(
+	/* A folder gets its slash. */
+	p->lib->archive_entry_copy_pathname(e, path);
+	p->lib->archive_entry_set_filetype(e, is_folder ? AE_IFDIR : AE_IFREG);
+	p->lib->archive_entry_set_perm(e, st->st_mode & MODE_BITS);
+	p->lib->archive_entry_set_size(e, is_folder ? 0 : st->st_size);
+	p->lib->archive_entry_set_mtime(
 	    e, st->st_mtim.tv_sec + (st->st_mtim.tv_nsec >= HALF_SECOND), 0);
-	r = archive_write_header(p->archive, e);
+	r = p->lib->archive_write_header(p->archive, e);
 	if (p->error != 0)
 		return p->error;
 	if (r == ARCHIVE_FATAL)
@@ -134,7 +135,7 @@ put_header(struct pack *p, const char *path, const struct stat *st)
 static int
 put_data(struct pack *p, size_t n)
 {
-	if (archive_write_data(p->archive, p->in, n) == (la_ssize_t)n)
+	if (p->lib->archive_write_data(p->archive, p->in, n) == (la_ssize_t)n)
 		return 0;
 	return p->error != 0 ? p->error : -DT_ERR_INTERNAL;
 }
@@ -309,16 +310,17 @@ put_all(struct pack *p)
 static bool
 start(struct pack *p)
 {
-	p->archive = archive_write_new();
-	p->entry = archive_entry_new();
+	p->archive = p->lib->archive_write_new();
+	p->entry = p->lib->archive_entry_new();
 	return p->archive != NULL && p->entry != NULL &&
-	       archive_write_set_format_pax_restricted(p->archive) ==
+	       p->lib->archive_write_set_format_pax_restricted(p->archive) ==
 		   ARCHIVE_OK &&
-	       archive_write_set_bytes_per_block(p->archive, 0) == ARCHIVE_OK &&
-	       archive_write_set_bytes_in_last_block(p->archive, 1) ==
+	       p->lib->archive_write_set_bytes_per_block(p->archive, 0) ==
 		   ARCHIVE_OK &&
-	       archive_write_open(p->archive, p, NULL, on_write, NULL) ==
-		   ARCHIVE_OK;
+	       p->lib->archive_write_set_bytes_in_last_block(p->archive, 1) ==
+		   ARCHIVE_OK &&
+	       p->lib->archive_write_open(
+		   p->archive, p, NULL, on_write, NULL) == ARCHIVE_OK;
 }
 
 static int
@@ -331,12 +333,12 @@ run(struct pack *p)
 	if (p->error == 0)
 		p->error = r;
 	if (p->archive != NULL &&
-	    archive_write_close(p->archive) != ARCHIVE_OK && r == 0)
+	    p->lib->archive_write_close(p->archive) != ARCHIVE_OK && r == 0)
 		r = p->error != 0 ? p->error : -ENOMEM;
 	if (r == 0)
 		r = flush(p);
-	archive_entry_free(p->entry);
-	(void)archive_write_free(p->archive); /* NULL is fine */
+	p->lib->archive_entry_free(p->entry);
+	(void)p->lib->archive_write_free(p->archive); /* NULL is fine */
 	return r;
 }
 
@@ -349,12 +351,17 @@ static int
 run_in_utf8(
     const struct archive_pack_params *params, int fd, struct archive_totals *t)
 {
-	struct pack *p = calloc(1, sizeof(*p));
+	const struct archive_lib *lib;
 	locale_t utf8, old = (locale_t)0;
-	int r;
+	struct pack *p;
+	int r = archive_lib_get(&lib);
 
+	if (r < 0)
+		return r;
+	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return -ENOMEM;
+	p->lib = lib;
 	p->params = params;
 	p->fd = fd;
 	utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);

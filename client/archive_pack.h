@@ -32,8 +32,8 @@ struct archive_pack_params {
  * @ret_totals: what archive_pack_write() will give if nothing changes; tar_size
  *              is exact.
  *
- * Returns 0, -DT_ERR_UNSUPPORTED (a link; reported as LINK), -ENOMEM, -errno of
- * the top.  Everything else is reported and counted.
+ * Returns 0, -DT_ERR_UNSUPPORTED (a link; reported as LINK), -ELIBACC (no
+ * libarchive), -ENOMEM, -errno of the top.  Everything else is reported and counted.
  */
 int archive_pack_measure(const struct archive_pack_params *params,
     struct archive_totals *ret_totals);

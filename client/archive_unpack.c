@@ -10,8 +10,6 @@
  */
 #include "client/archive_unpack.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -21,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/archive_lib.h"
 #include "client/archive_tree.h"
 #include "client/out_target.h"
 #include "client/tree_remove.h"
@@ -36,6 +35,7 @@
 
 /* Owner: the caller of archive_unpack_open(). */
 struct archive_unpack {
+	const struct archive_lib *lib; /* loaded before the sandbox is on */
 	struct out_target target;
 	char temp[OUT_TARGET_TEMP]; /* "" when there is nothing to remove */
 	int dir;                    /* of temp; open all along, for syncfs() */
@@ -54,6 +54,7 @@ struct run {
 	int64_t came;      /* bytes of fd */
 	int64_t last_used; /* of those, up to the last that is not zero */
 	int64_t bytes;     /* of files */
+	const struct archive_lib *lib;
 	struct archive *archive;
 	struct archive_tree *tree;
 	uint8_t in[CHUNK];
@@ -119,7 +120,7 @@ broken(const struct run *run, const char *path)
 {
 	if (run->read_error < 0)
 		return run->read_error;
-	if (archive_errno(run->archive) == ENOMEM)
+	if (run->lib->archive_errno(run->archive) == ENOMEM)
 		return -ENOMEM;
 	(void)blame(run, ARCHIVE_PROBLEM_FORMAT, path);
 	return run->at_end ? -DT_ERR_TRUNCATED : -DT_ERR_PEER_PROTOCOL;
@@ -153,7 +154,8 @@ copy_contents(struct run *run, const char *path, int fd, int64_t size)
 		size_t n;
 		int r;
 
-		r = archive_read_data_block(run->archive, &p, &n, &offset);
+		r = run->lib->archive_read_data_block(
+		    run->archive, &p, &n, &offset);
 		if (r == ARCHIVE_EOF)
 			break;
 		if (r != ARCHIVE_OK)
@@ -172,17 +174,17 @@ static int
 take_file(struct run *run, struct archive_entry *e, const char *path,
     const struct timespec *mtime)
 {
-	int64_t size = archive_entry_size(e);
+	int64_t size = run->lib->archive_entry_size(e);
 	int fd, r;
 
-	if (archive_entry_sparse_count(e) > 0)
+	if (run->lib->archive_entry_sparse_count(e) > 0)
 		return blame(run, ARCHIVE_PROBLEM_TYPE, path);
 	if (size < 0)
 		return blame(run, ARCHIVE_PROBLEM_FORMAT, path);
 	if (run->u->max_bytes > 0 && size > run->u->max_bytes - run->bytes)
 		return blame(run, ARCHIVE_PROBLEM_LIMIT, path);
 	r = archive_tree_file(
-	    run->tree, path, archive_entry_perm(e) & MODE_BITS, &fd);
+	    run->tree, path, run->lib->archive_entry_perm(e) & MODE_BITS, &fd);
 	if (r < 0)
 		return r;
 	run->bytes += size;
@@ -201,20 +203,20 @@ take_file(struct run *run, struct archive_entry *e, const char *path,
 static int
 take_entry(struct run *run, struct archive_entry *e)
 {
-	const char *path = archive_entry_pathname(e);
-	struct timespec mtime = { .tv_sec = archive_entry_mtime(e),
-		.tv_nsec = archive_entry_mtime_nsec(e) };
+	const char *path = run->lib->archive_entry_pathname(e);
+	struct timespec mtime = { .tv_sec = run->lib->archive_entry_mtime(e),
+		.tv_nsec = run->lib->archive_entry_mtime_nsec(e) };
 
 	if (path == NULL || *path == '\0')
 		return blame(run, ARCHIVE_PROBLEM_UNSAFE, "");
-	if (!archive_entry_mtime_is_set(e))
+	if (!run->lib->archive_entry_mtime_is_set(e))
 		mtime.tv_nsec = UTIME_OMIT;
-	if (archive_entry_hardlink(e) != NULL)
+	if (run->lib->archive_entry_hardlink(e) != NULL)
 		return blame(run, ARCHIVE_PROBLEM_TYPE, path);
-	if (archive_entry_filetype(e) == AE_IFDIR)
-		return archive_tree_folder(
-		    run->tree, path, archive_entry_perm(e) & MODE_BITS, &mtime);
-	if (archive_entry_filetype(e) == AE_IFREG)
+	if (run->lib->archive_entry_filetype(e) == AE_IFDIR)
+		return archive_tree_folder(run->tree, path,
+		    run->lib->archive_entry_perm(e) & MODE_BITS, &mtime);
+	if (run->lib->archive_entry_filetype(e) == AE_IFREG)
 		return take_file(run, e, path, &mtime);
 	return blame(run, ARCHIVE_PROBLEM_TYPE, path);
 }
@@ -223,10 +225,11 @@ take_entry(struct run *run, struct archive_entry *e)
  * says that it cannot convert it, by its ARCHIVE_ERRNO_FILE_FORMAT, which no
  * public header has.  Other warnings are damage. */
 static bool
-is_usable(struct archive *a, int r)
+is_usable(const struct run *run, int r)
 {
 	return r == ARCHIVE_OK ||
-	       (r == ARCHIVE_WARN && archive_errno(a) == EILSEQ);
+	       (r == ARCHIVE_WARN &&
+		   run->lib->archive_errno(run->archive) == EILSEQ);
 }
 
 /* Up to the end of the archive.  @ret_end: the end of the last entry. */
@@ -237,17 +240,18 @@ take_entries(struct run *run, int64_t *ret_end)
 	int r;
 
 	for (;;) {
-		r = archive_read_next_header(run->archive, &e);
+		r = run->lib->archive_read_next_header(run->archive, &e);
 		if (r == ARCHIVE_EOF)
 			return 0;
-		if (!is_usable(run->archive, r))
+		if (!is_usable(run, r))
 			return broken(run, "");
 		r = take_entry(run, e);
 		if (r < 0)
 			return r;
-		if (archive_read_data_skip(run->archive) != ARCHIVE_OK)
+		if (run->lib->archive_read_data_skip(run->archive) !=
+		    ARCHIVE_OK)
 			return broken(run, "");
-		*ret_end = archive_filter_bytes(run->archive, -1);
+		*ret_end = run->lib->archive_filter_bytes(run->archive, -1);
 	}
 }
 
@@ -284,13 +288,14 @@ start(struct run *run)
 	};
 
 	run->tree = archive_tree_new(&params);
-	run->archive = archive_read_new();
+	run->archive = run->lib->archive_read_new();
 	if (run->tree == NULL || run->archive == NULL)
 		return -ENOMEM;
-	if (archive_read_support_format_tar(run->archive) != ARCHIVE_OK)
-		return -ENOMEM;
-	if (archive_read_open(run->archive, run, NULL, on_read, NULL) ==
+	if (run->lib->archive_read_support_format_tar(run->archive) !=
 	    ARCHIVE_OK)
+		return -ENOMEM;
+	if (run->lib->archive_read_open(
+		run->archive, run, NULL, on_read, NULL) == ARCHIVE_OK)
 		return 0;
 	return broken(run, "");
 }
@@ -338,11 +343,12 @@ archive_unpack_run(
 	if (run != NULL && bytes != (locale_t)0) {
 		old = uselocale(bytes);
 		run->u = u;
+		run->lib = u->lib;
 		run->fd = fd;
 		r = take_all(run);
 		if (r == 0)
 			count(run, ret_totals);
-		(void)archive_read_free(run->archive); /* NULL is fine */
+		(void)u->lib->archive_read_free(run->archive); /* or NULL */
 		archive_tree_free(run->tree);
 		(void)uselocale(old);
 	}
@@ -385,7 +391,10 @@ archive_unpack_open(const struct archive_unpack_params *params,
 						 : ARCHIVE_UNPACK_MAX_ENTRIES;
 	u->on_problem = params->on_problem;
 	u->arg = params->arg;
-	r = out_target_resolve(params->output, params->name, true, &u->target);
+	r = archive_lib_get(&u->lib);
+	if (r == 0)
+		r = out_target_resolve(
+		    params->output, params->name, true, &u->target);
 	/* Told now rather than after everything was sent. */
 	if (r == 0 && fstatat(u->target.dir, u->target.leaf, &st,
 			  AT_SYMLINK_NOFOLLOW) == 0)

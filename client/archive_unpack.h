@@ -41,7 +41,8 @@ struct archive_unpack;
  * archive_unpack_open():
  *
  * Returns 0, the errors of out_target_resolve(), -EEXIST (something is there
- * already, an empty folder included), -ENOMEM, other -errno.
+ * already, an empty folder included), -ELIBACC (no libarchive), -ENOMEM, other
+ * -errno.
  */
 int archive_unpack_open(const struct archive_unpack_params *params,
     struct archive_unpack **ret_unpack);

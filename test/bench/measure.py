@@ -68,6 +68,34 @@ class Source:
             threading.Thread(target=one, args=(conn,), daemon=True).start()
 
 
+class Echo:
+    """Gives every connection its first byte back, from a process of its own."""
+
+    def __init__(self, lab):
+        self.process = lab.start([lab.build / 'test/bench/stopwatch', 'service'],
+                                 {'PATH': os.environ['PATH']})
+        self.address = self.process.wait_line(r'^\S+$', stream='out').group(0)
+
+
+def wait_said(path, line, timeout=20):
+    """Until a file has the line."""
+    deadline = time.monotonic() + timeout
+    while line not in path.read_text(encoding='utf-8').splitlines():
+        if time.monotonic() > deadline:
+            raise AssertionError(f'no "{line}" in {path.read_text()}')
+        time.sleep(0.01)
+
+
+def stopwatch(lab, until, args, env, **kwargs):
+    """Milliseconds from the start of a command; see stopwatch.c for until."""
+    done = subprocess.run([str(lab.build / 'test/bench/stopwatch'), until,
+                           *args], env=env, stderr=subprocess.PIPE, text=True,
+                          check=False, **kwargs)
+    if done.returncode != 0:
+        raise AssertionError(done.stderr)
+    return float(done.stderr)
+
+
 def drain(address, count, errors):
     """Fetch count bytes from a Source."""
     buf = bytearray(CHUNK)

@@ -100,7 +100,7 @@ class Process:
             args, env=env, preexec_fn=_die_with_parent,
             stdin=kwargs.pop('stdin', subprocess.DEVNULL),
             stdout=kwargs.pop('stdout', subprocess.PIPE),
-            stderr=subprocess.PIPE, **kwargs)
+            stderr=kwargs.pop('stderr', subprocess.PIPE), **kwargs)
         lab.processes.append(self)
         self._gatherers = [
             threading.Thread(target=self._gather, args=row, daemon=True)
