@@ -120,8 +120,8 @@ on_child_problem(
 static void
 reset_signals(void)
 {
-	static const int ignored[] = { SIGPIPE, SIGINT, SIGTERM, SIGHUP,
-		SIGQUIT };
+	static const int ignored[] = { SIGPIPE, SIGXFSZ, SIGINT, SIGTERM,
+		SIGHUP, SIGQUIT };
 	sigset_t none;
 
 	for (int i = 1; i <= MAX_SIGNAL; i++)

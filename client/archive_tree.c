@@ -29,7 +29,8 @@
 struct level {
 	int fd;
 	char name[NAME_MAX + 1];
-	mode_t mode; /* for the moment it is left */
+	mode_t mode;   /* for the moment it is left */
+	mode_t setgid; /* inherited from a shared folder above, not sent */
 	bool has_mtime;
 	struct timespec mtime;
 };
@@ -102,13 +103,12 @@ leave(struct archive_tree *t, size_t keep)
 
 	while (t->depth > keep) {
 		struct level *l = &t->levels[--t->depth];
-		struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
-			l->mtime };
+		int r_mode = out_target_set_mode(l->fd, l->mode | l->setgid);
+		int r_time = out_target_set_mtime(
+		    l->fd, l->has_mtime ? &l->mtime : NULL);
 
-		if (fchmod(l->fd, l->mode) != 0 && r == 0)
-			r = -errno;
-		if (l->has_mtime && futimens(l->fd, times) != 0 && r == 0)
-			r = -errno;
+		if (r == 0)
+			r = r_mode < 0 ? r_mode : r_time;
 		fd_close(&l->fd);
 	}
 	return r;
@@ -132,10 +132,11 @@ reopen(int parent, const char *name, struct level *l)
 	if (!S_ISDIR(st.st_mode))
 		return -ENOTDIR;
 	l->mode = st.st_mode & MODE_BITS;
+	l->setgid = st.st_mode & S_ISGID;
 	l->mtime = st.st_mtim;
 	l->has_mtime = true;
 	if ((l->mode & PRIVATE_MODE) != PRIVATE_MODE &&
-	    fchmodat(parent, name, PRIVATE_MODE, 0) != 0)
+	    fchmodat(parent, name, PRIVATE_MODE | l->setgid, 0) != 0)
 		return -errno;
 	fd = openat(
 	    parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -289,10 +290,15 @@ archive_tree_file(
 int
 archive_tree_finish(struct archive_tree *t)
 {
+	const mode_t mode = IMPLIED_MODE & ~t->umask;
+	struct stat st;
 	int r = leave(t, 0);
 
-	if (r == 0 && fchmod(t->p.dir, IMPLIED_MODE & ~t->umask) != 0)
+	if (r == 0 && fstat(t->p.dir, &st) != 0)
 		r = -errno;
+	if (r == 0)
+		r = out_target_set_mode(
+		    t->p.dir, mode | (st.st_mode & S_ISGID));
 	return r < 0 ? ours(t, "", r) : 0;
 }
 

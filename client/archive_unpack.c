@@ -174,7 +174,6 @@ static int
 take_file(struct run *run, struct archive_entry *e, const char *path,
     const struct timespec *mtime)
 {
-	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, *mtime };
 	int64_t size = run->lib->archive_entry_size(e);
 	int fd, r;
 
@@ -190,8 +189,11 @@ take_file(struct run *run, struct archive_entry *e, const char *path,
 		return r;
 	run->bytes += size;
 	r = copy_contents(run, path, fd, size);
-	if (r == 0 && futimens(fd, times) != 0)
-		r = ours(run, path, -errno);
+	if (r == 0) {
+		r = out_target_set_mtime(fd, mtime);
+		if (r < 0)
+			(void)ours(run, path, r);
+	}
 	/* Some file systems tell only here that a quota is used up. */
 	if (close(fd) != 0 && r == 0)
 		r = ours(run, path, -errno);

@@ -174,6 +174,7 @@ cli_main(const struct cli_program *program, int argc, char **argv)
 	open_standard_fds();
 	/* A gone reader shows as EPIPE and gets an exit code of its own. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* write(2) tells */
 	log_init(program->name, LOG_LEVEL_ERR);
 	if (secret_init() < 0) {
 		cli_out_error("libsodium does not start");

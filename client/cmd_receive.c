@@ -182,8 +182,8 @@ new_sink(struct receive_cmd *c)
 static void
 fini(struct receive_cmd *c)
 {
+	recv_sink_free(c->sink); /* it is in the loop of the job */
 	transfer_run_fini(&c->run);
-	recv_sink_free(c->sink);
 	json_decref(c->save_id);
 }
 

@@ -55,8 +55,8 @@ run(struct send_cmd *c)
 		code = transfer_run_go(&c->run);
 	if (code == CLI_EXIT_OK)
 		code = send_source_finish(c->source, c->run.moved);
+	send_source_free(c->source); /* it is in the loop of the job */
 	transfer_run_fini(&c->run);
-	send_source_free(c->source);
 	return code;
 }
 

@@ -112,6 +112,7 @@ become_daemon(struct spawn *s)
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)signal(SIGPIPE, SIG_DFL);
+	(void)signal(SIGXFSZ, SIG_DFL);
 	(void)signal(SIGINT, SIG_DFL);
 	(void)signal(SIGTERM, SIG_DFL);
 	if (null_fd < 0 || setsid() < 0 || dup2(null_fd, STDIN_FILENO) < 0 ||

@@ -7,8 +7,9 @@
  * ENDING   it ended by itself; the command may still have bytes to write.
  * DONE     the loop is stopping.
  *
- * A second signal ends the process on the spot.  What a transfer is asked for
- * (where to put it, to save it) is passed on to its command.
+ * A second signal ends it on the spot, but for what has to be cleaned up.  What
+ * a transfer is asked for (where to put it, to save it) is passed on to its
+ * command.
  */
 #include "client/job.h"
 
@@ -27,6 +28,8 @@
 
 /* The daemon ends sessions within 3 s, then there is its answer. */
 #define STOP_US (5 * MONO_SEC)
+/* A signal that came while the daemon was looked for is waiting in the loop. */
+#define SIGNAL_US (1 * MONO_SEC)
 
 enum job_state { ASKING, RUNNING, STOPPING, ENDING, DONE };
 
@@ -35,7 +38,7 @@ struct job {
 	struct job_events events;
 	enum job_state state;
 	struct loop *loop;
-	struct loop_signal *signals[2];
+	struct loop_signal *signals[3]; /* the last one may be NULL */
 	struct loop_timer *timer;
 	struct rpc_client *rpc;
 	struct dialer *dialer;
@@ -158,9 +161,11 @@ on_signal(void *arg, int signo, struct mono now)
 	struct job *j = arg;
 
 	(void)now;
+	if (j->state == DONE)
+		return;
 	if (j->signals_seen++ > 0)
-		_exit(128 + signo);
-	if (j->state == ASKING || j->state == RUNNING)
+		end(j, 128 + signo);
+	else if (j->state == ASKING || j->state == RUNNING)
 		interrupt(j, signo);
 	else if (j->state == ENDING)
 		end(j, j->code);
@@ -371,6 +376,15 @@ on_gone(void *arg, int r)
 	end(j, CLI_EXIT_TUNNEL_LOST);
 }
 
+/* Of a terminal that goes away; nohup(1) asks for being spared. */
+static bool
+is_hangup_ours(void)
+{
+	struct sigaction old;
+
+	return sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN;
+}
+
 struct job *
 job_new(const struct job_params *p)
 {
@@ -385,6 +399,9 @@ job_new(const struct job_params *p)
 	if (j->loop != NULL) {
 		j->signals[0] = loop_signal_new(j->loop, SIGINT, on_signal, j);
 		j->signals[1] = loop_signal_new(j->loop, SIGTERM, on_signal, j);
+		if (is_hangup_ours())
+			j->signals[2] =
+			    loop_signal_new(j->loop, SIGHUP, on_signal, j);
 		j->timer = loop_timer_new(j->loop, on_timer, j);
 		if (p->target != NULL)
 			j->dialer = dialer_new(j->loop, p->target);
@@ -409,6 +426,7 @@ job_free(struct job *j)
 	loop_timer_free(j->timer);
 	loop_signal_free(j->signals[0]);
 	loop_signal_free(j->signals[1]);
+	loop_signal_free(j->signals[2]);
 	loop_free(j->loop);
 	free(j);
 }
@@ -417,6 +435,17 @@ struct loop *
 job_loop(struct job *j)
 {
 	return j->loop;
+}
+
+/* A signal before anything began: it decides the exit code. */
+static int
+take_signal(struct job *j)
+{
+	j->code = CLI_EXIT_FAILED;
+	loop_timer_in(j->timer, SIGNAL_US);
+	(void)loop_run(j->loop);
+	j->state = DONE;
+	return j->code;
 }
 
 /* Finds the daemon and connects.  Returns an exit code. */
@@ -435,11 +464,8 @@ attach(struct job *j)
 	char error[DAEMON_FIND_MAX_ERROR];
 	int r = daemon_find(&fp, &rp.fd, error);
 
-	if (r == -EINTR) {
-		/* Stopped by a signal before anything began. */
-		j->state = DONE;
-		return CLI_EXIT_OK;
-	}
+	if (r == -EINTR)
+		return take_signal(j);
 	if (r < 0) {
 		cli_out_error("%s", error);
 		return CLI_EXIT_FAILED;

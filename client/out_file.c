@@ -327,18 +327,20 @@ check_length(struct out_file *f, int64_t count)
 static int
 set_attributes(const struct out_file *f)
 {
-	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, f->mtime };
 	mode_t mode = f->mode;
 	struct stat st;
+	int r;
 
 	if (f->replaces && fstat(f->fd, &st) == 0 &&
 	    (st.st_uid != f->old.st_uid || st.st_gid != f->old.st_gid) &&
 	    fchown(f->fd, f->old.st_uid, f->old.st_gid) != 0)
 		mode &= ~(mode_t)S_IRWXG; /* meant for another group */
-	if (fchmod(f->fd, mode) != 0)
-		return -errno;
-	if (f->has_mtime && futimens(f->fd, times) != 0)
-		return -errno;
+	r = out_target_set_mode(f->fd, mode);
+	if (r == 0)
+		r = out_target_set_mtime(
+		    f->fd, f->has_mtime ? &f->mtime : NULL);
+	if (r < 0)
+		return r;
 	return fsync(f->fd) == 0 ? 0 : -errno;
 }
 

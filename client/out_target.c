@@ -193,6 +193,32 @@ out_target_publish(const struct out_target *target, const char *temp)
 	return r == 0 ? out_target_sync(target) : r;
 }
 
+/* Of what is ours, and new, no other has to be asked. */
+static int
+unless_not_kept(int r)
+{
+	if (r == 0 || errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS)
+		return 0;
+	return -errno;
+}
+
+int
+out_target_set_mode(int fd, mode_t mode)
+{
+	return unless_not_kept(fchmod(fd, mode));
+}
+
+int
+out_target_set_mtime(int fd, const struct timespec *mtime)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+
+	if (mtime == NULL)
+		return 0;
+	times[1] = *mtime;
+	return unless_not_kept(futimens(fd, times));
+}
+
 int
 out_target_sync(const struct out_target *target)
 {

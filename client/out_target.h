@@ -57,6 +57,14 @@ mode_t out_target_umask(void);
  */
 int out_target_publish(const struct out_target *target, const char *temp);
 
+/*
+ * Of a file or folder of ours: as fchmod() and futimens() (NULL: stays).  File
+ * systems that keep no such thing, or belong to somebody else as a whole (vfat,
+ * CIFS, MTP), are no reason to refuse what was received.  0 or -errno.
+ */
+int out_target_set_mode(int fd, mode_t mode);
+int out_target_set_mtime(int fd, const struct timespec *mtime);
+
 /** out_target_sync(): the folder itself reaches the disk.  0 or -errno;
  * 0 where folders cannot be synced. */
 int out_target_sync(const struct out_target *target);

@@ -104,6 +104,8 @@ on_pumped(void *arg, int r)
 	s->r = r;
 	if (s->is_saving)
 		finish_save(s);
+	else if (r < 0) /* the worker would wait for ever to write on */
+		s->p.on_failed(s->p.arg, fail(s, r, "write stdout"));
 }
 
 /* A descriptor into which the worker writes and that is copied to stdout. */

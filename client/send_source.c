@@ -27,6 +27,7 @@ struct send_source {
 	int fd; /* file, text or folder; -1: stdin */
 	struct stdio_source in;
 	bool has_in;
+	bool is_pumped; /* fd: the worker gets what is read here */
 	struct pump *pump;
 	struct archive_totals measured, packed;
 	bool is_packed;
@@ -144,6 +145,20 @@ measure(struct send_source *s, const char *what)
 	return CLI_EXIT_OK;
 }
 
+/* A file whose size says nothing, as those in /proc. */
+static bool
+is_made_up(int fd)
+{
+	struct stdio_source in;
+	bool is_file;
+
+	if (stdio_source_open(fd, STDIO_SOURCE_IN, &in) < 0)
+		return false;
+	is_file = in.kind == STDIO_SOURCE_FILE;
+	stdio_source_fini(&in);
+	return !is_file;
+}
+
 static int
 open_path(struct send_source *s, const char *what, const struct stat *st)
 {
@@ -161,8 +176,9 @@ open_path(struct send_source *s, const char *what, const struct stat *st)
 		return tell(what, -errno);
 	if (is_folder)
 		return measure(s, what);
-	s->facts.positioned = S_ISREG(st->st_mode);
-	s->facts.size = S_ISREG(st->st_mode) ? (int64_t)st->st_size : -1;
+	s->is_pumped = S_ISREG(st->st_mode) && is_made_up(s->fd);
+	s->facts.positioned = S_ISREG(st->st_mode) && !s->is_pumped;
+	s->facts.size = s->facts.positioned ? (int64_t)st->st_size : -1;
 	/* Pipes and devices: ours alone since open(). */
 	if (!S_ISREG(st->st_mode) && fd_set_nonblock(s->fd) < 0)
 		return tell(what, -errno);
@@ -230,7 +246,7 @@ on_pumped(void *arg, int r)
 
 	if (r >= 0)
 		return;
-	(void)tell("read stdin", r);
+	(void)tell(s->facts.from_stdin ? "read stdin" : s->facts.name, r);
 	s->on_failed(s->arg, r);
 }
 
@@ -268,22 +284,15 @@ start_folder(struct send_source *s, struct loop *loop, int *ret_fd)
 }
 
 static int
-start_stdin(struct send_source *s, struct loop *loop, int *ret_fd)
+start_pump(struct send_source *s, struct loop *loop, int user_fd, int *ret_fd)
 {
 	struct pump_params p = { .loop = loop,
-		.fd = STDIN_FILENO,
+		.fd = user_fd,
 		.direction = PUMP_IN,
 		.on_done = on_pumped,
 		.arg = s };
-	int fd;
 
-	if (s->in.fd < 0)
-		return pump_attach(&p, ret_fd, &s->pump);
-	fd = fcntl(s->in.fd, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	*ret_fd = fd;
-	return 0;
+	return pump_attach(&p, ret_fd, &s->pump);
 }
 
 int
@@ -294,11 +303,13 @@ send_source_start(struct send_source *s, struct loop *loop,
 
 	s->on_failed = on_failed;
 	s->arg = arg;
-	if (s->facts.from_stdin)
-		return start_stdin(s, loop, ret_fd);
+	if (s->facts.from_stdin && s->in.fd < 0)
+		return start_pump(s, loop, STDIN_FILENO, ret_fd);
+	if (s->is_pumped)
+		return start_pump(s, loop, s->fd, ret_fd);
 	if (s->facts.kind == TRANSFER_KIND_DIRECTORY)
 		return start_folder(s, loop, ret_fd);
-	fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+	fd = fcntl(s->facts.from_stdin ? s->in.fd : s->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	*ret_fd = fd;

@@ -249,8 +249,9 @@ main(int argc, char **argv)
 		return r < 0 ? EXIT_WRONG_USE : EXIT_SUCCESS;
 	}
 	log_init("derptund", o.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-	/* Neither can fail.  A daemon outlives the terminal it came from. */
+	/* None can fail.  A daemon outlives the terminal it came from. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* write(2) tells */
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)umask(077);
 	memset(&config, 0, sizeof(config));

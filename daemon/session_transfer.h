@@ -7,9 +7,11 @@
 #include "daemon/session.h"
 #include "lib/buf.h"
 
-/* PROGRESS of one worker: five a second by its contract, and the last one. */
+/* PROGRESS of one worker: five a second by its contract, and the last one.  A
+ * daemon that was held up for a while finds all of them at once: as many as fit
+ * the socket. */
 #define SESSION_PROGRESS_RATE 8
-#define SESSION_PROGRESS_BURST 32
+#define SESSION_PROGRESS_BURST 1024
 
 /* A caller's answer to transfer.open or transfer.save. */
 struct session_transfer_answer {

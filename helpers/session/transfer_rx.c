@@ -198,6 +198,14 @@ drop(struct transfer *t, size_t n)
 	transfer_window_written(&t->rx.window, (int64_t)n, t->s->now);
 }
 
+/* The bytes of a stream may come to be used after its connection ended. */
+static void
+consume(struct transfer_stream *st, size_t n)
+{
+	if (st->quic != NULL)
+		quic_stream_consume(st->quic, n);
+}
+
 /* Payload in order, or at its offset in blocks. */
 static int
 put(struct transfer_stream *st, int64_t offset, const uint8_t *p, size_t len)
@@ -205,7 +213,8 @@ put(struct transfer_stream *st, int64_t offset, const uint8_t *p, size_t len)
 	struct transfer_rx *rx = &st->t->rx;
 	int r;
 
-	st->owed += len;
+	if (st->quic != NULL)
+		st->owed += len;
 	rx->came += (int64_t)len;
 	r = transfer_sink_put(&rx->sink, offset, p, len, st->t->s->now);
 	return r;
@@ -247,7 +256,7 @@ take(struct transfer_stream *st, const uint8_t *p, size_t len)
 			break;
 		if (used > n) {
 			drop(t, used - n);
-			quic_stream_consume(st->quic, used - n);
+			consume(st, used - n);
 		}
 		if (!rx->has_opened &&
 		    transfer_intake_peek_header(&rx->intake) != NULL)
@@ -269,8 +278,7 @@ deliver_stripe(void *arg, size_t lane, const uint8_t *p, size_t len)
 	if (p != NULL)
 		return take(st, p, len);
 	drop(t, len);
-	if (st->quic != NULL)
-		quic_stream_consume(st->quic, len);
+	consume(st, len);
 	return 0;
 }
 
@@ -283,7 +291,7 @@ deliver_block(
 	if (p != NULL)
 		return put(&t->streams[stream], offset, p, len);
 	drop(t, len);
-	quic_stream_consume(t->streams[stream].quic, len);
+	consume(&t->streams[stream], len);
 	return 0;
 }
 

@@ -275,6 +275,7 @@ worker_main(const struct worker_params *p)
 	w.p = p;
 	w.exit_status = EXIT_WORKER_OK;
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* write(2) tells */
 	/* What is confined can write to this, but not call prctl(2). */
 	w.name_fd = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC);
 	rename_to(&w, p->role == IPC_ROLE_SESSION ? "spare" : p->name);

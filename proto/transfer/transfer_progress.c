@@ -17,6 +17,9 @@
 #define MAX_DURATION 24 /* "MM:SS", minutes of 2^63 us included */
 #define MAX_TEXT 200    /* of a line; padding adds none, as no line is longer */
 #define TEXT_UNKNOWN "--:--"
+/* A peer's clock that says more lies; half of what fits leaves room to round.
+ */
+#define MAX_ELAPSED_MS (INT64_MAX / MONO_MS / 2)
 
 static void
 average_init(struct transfer_average *a)
@@ -64,7 +67,7 @@ transfer_progress_set_peer(
     struct transfer_progress *p, int64_t done, int64_t elapsed_ms)
 {
 	transfer_progress_set(p, done);
-	if (elapsed_ms > 0 && elapsed_ms <= INT64_MAX / MONO_MS)
+	if (elapsed_ms > 0 && elapsed_ms <= MAX_ELAPSED_MS)
 		p->peer_elapsed_us = elapsed_ms * MONO_MS;
 }
 

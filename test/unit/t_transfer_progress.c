@@ -73,6 +73,24 @@ test_peer_clock(void)
 	    "the receiver's time at the end");
 }
 
+/* The largest that a peer's clock may say. */
+static void
+test_peer_forever(void)
+{
+	const int64_t forever_ms = INT64_MAX / MONO_MS;
+	char line[TRANSFER_PROGRESS_MAX_LINE];
+	struct transfer_progress p;
+
+	for (int64_t i = 0; i < 1000; i++) {
+		transfer_progress_init(&p, 10, at(0));
+		transfer_progress_set_peer(&p, 10, forever_ms - i);
+		transfer_progress_line(&p, at(1000), true, line);
+		if (strchr(line, '-') != NULL)
+			break;
+	}
+	OK(strchr(line, '-') == NULL, "no time is negative: %s", line);
+}
+
 static void
 test_edges(void)
 {
@@ -181,6 +199,7 @@ main(void)
 {
 	test_golden();
 	test_peer_clock();
+	test_peer_forever();
 	test_edges();
 	test_sizes();
 	test_window();

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Transfers whose user has bad luck: outputs that fail, signals at the wrong
+moment, files that are none.
+
+usage: transfers_mishaps.py BUILD_FOLDER [ROW-PATTERN]
+"""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import transfers as t
+
+import faults_lib as fl
+import xfer as x
+from faults_lib import l
+from transfers import INTERRUPTED, LOCAL_IO, MIB, REMOTE_IO, SOON, TIME
+
+HUNG_UP = 128 + signal.SIGHUP
+
+
+def socket_gone(p):
+    """An output that is a socket, whose reader leaves."""
+    p.make('f', 20 * MIB)
+    ours, theirs = socket.socketpair()
+    receiver, token = p.b.listen(theirs)
+    theirs.close()
+    with open(p.source / 'f', 'rb') as data:
+        sender = p.a.pipe(token, data)
+        ours.recv(10)
+        ours.close()
+        return t.both_within(sender, receiver, SOON, (REMOTE_IO, LOCAL_IO))
+
+
+def token_in_file(p):
+    """--print-token-only into a file on a full disk."""
+    p.make('f', 3 * MIB)
+    with t.mounted(p.target, 'size=1m'):
+        with open(p.target / 'out', 'wb') as out:
+            receiver = p.b.start('listen', '--print-token-only', stdout=out)
+        path = p.target / 'out'
+        l.until(lambda: not_empty(path), TIME, 'no token')
+        with open(p.source / 'f', 'rb') as data:
+            sender = p.a.pipe(path.read_text().strip(), data)
+            x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
+        fl.expect_in('space', t.said(sender), 'reason at the sender')
+
+
+def not_empty(path):
+    if path.stat().st_size == 0:
+        raise AssertionError('empty')
+
+
+def file_limit(p):
+    """ulimit -f: told on both ends, and nobody dies of it."""
+    p.make('f', 3 * MIB)
+    (p.source / 'd').mkdir()
+    x.make_file(p.source / 'd' / 'f', 3 * MIB)
+    limit = ('prlimit', f'--fsize={MIB}')
+    for what in ('f', 'd'):
+        sender, token = p.send(p.source / what)
+        receiver = p.receive(token, prefix=limit)
+        x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
+        fl.expect_in('too large', t.said(sender), 'reason at the sender')
+    x.leftovers(p.target)
+    with open(p.target / 'out', 'wb') as out:
+        receiver = p.b.start('listen', '--print-token-only', stdout=out,
+                             prefix=limit)
+    path = p.target / 'out'
+    l.until(lambda: not_empty(path), TIME, 'no token')
+    with open(p.source / 'f', 'rb') as data:
+        sender = p.a.pipe(path.read_text().strip(), data)
+        x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
+    fl.expect_in('too large', t.said(sender), 'reason at the sender')
+
+
+def held_daemon(p):
+    """A daemon that is held up for a while: what it missed breaks nothing."""
+    p.make('f', 12 * MIB)
+    r, w = os.pipe()
+    receiver, token = p.b.listen(w)
+    os.close(w)
+    with open(p.source / 'f', 'rb') as data:
+        sender = p.a.pipe(token, data)
+        copy = threading.Thread(target=t.copy_slowly, args=(r, None, MIB))
+        copy.start()
+        time.sleep(1)
+        for d in p.daemons:
+            os.kill(d.pid, signal.SIGSTOP)
+        time.sleep(8)
+        for d in p.daemons:
+            os.kill(d.pid, signal.SIGCONT)
+        x.both_ended(sender, receiver, TIME)
+    copy.join()
+    os.close(r)
+
+
+def interrupted_start(lab, relay):
+    """Ctrl-C while the daemon starts is no success."""
+    home, run = lab.path('home'), lab.path('run')
+    home.mkdir()
+    run.mkdir(0o700)
+    shutil.copy(lab.our('derphole'), home)
+    (home / 'derptund').write_text('#!/bin/sh\nexec sleep 3\n')
+    (home / 'derptund').chmod(0o755)
+    env = lab.env('x', relay)
+    env.pop('DERPTUND_SOCKET', None)
+    env['XDG_RUNTIME_DIR'] = str(run)
+    (home / 'text').write_text('x')
+    for args in (('send', home / 'text'), ('listen',), ('receive',),
+                 ('ssh', 'invite')):
+        q = lab.start([home / 'derphole', *args], env, cwd=home)
+        time.sleep(0.7)
+        fl.must_live(q)
+        q.proc.send_signal(signal.SIGINT)
+        fl.expect(q.proc.wait(5), INTERRUPTED, f'{args[0]}')
+
+
+def folder_held(p):
+    """In the middle of it: (sender, receiver)."""
+    top = p.source / 'tree'
+    top.mkdir()
+    for n in range(20):
+        with open(top / str(n), 'wb') as f:
+            f.truncate(20 * MIB)
+    sender, token = p.send(top)
+    receiver = p.receive(token)
+    before = sum(x.Ways.read().values())
+    l.until(lambda: t.grown(before), TIME, 'no bytes')
+    fl.must_live(sender, receiver)
+    return sender, receiver
+
+
+def hung_up(p):
+    """The terminal of a receiver goes away: nothing is left."""
+    sender, receiver = folder_held(p)
+    receiver.proc.send_signal(signal.SIGHUP)
+    note = t.both_within(sender, receiver, SOON, (REMOTE_IO, HUNG_UP))
+    x.leftovers(p.target)
+    return note
+
+
+def impatient(p):
+    """Ctrl-C twice: nothing is left."""
+    sender, receiver = folder_held(p)
+    receiver.proc.send_signal(signal.SIGINT)
+    time.sleep(0.02)
+    receiver.proc.send_signal(signal.SIGINT)
+    note = t.both_within(sender, receiver, SOON, (REMOTE_IO, INTERRUPTED))
+    x.leftovers(p.target)
+    return note
+
+
+def made_up(p):
+    """A file that tells no size, as those in /proc."""
+    sender, token = p.send('/proc/version')
+    x.both_ended(sender, p.receive(token), TIME)
+    fl.expect((p.target / 'version').read_text(),
+              pathlib.Path('/proc/version').read_text(), 'version')
+
+
+def shared_folder(p):
+    """What comes into a folder with a group of its own inherits that."""
+    p.target.chmod(0o2775)
+    (p.source / 'd' / 'sub').mkdir(parents=True)
+    (p.source / 'd' / 'sub' / 'f').write_text('x')
+    sender, token = p.send(p.source / 'd')
+    x.both_ended(sender, p.receive(token), TIME)
+    for name in ('d', 'd/sub'):
+        t.check_mode(p.target / name, 0o2755)
+
+
+def main():
+    os.umask(0o022)
+    rows = [(f.__doc__.split('\n')[0].rstrip('.:'), t.row(f)) for f in (
+        socket_gone, token_in_file, hung_up, impatient, made_up,
+        shared_folder, file_limit, held_daemon)]
+    rows.append((interrupted_start.__doc__.rstrip('.'), interrupted_start))
+    if os.geteuid() == 0 and t._LIBC.unshare(t._CLONE_NEWNS) == 0:
+        subprocess.run(['mount', '--make-rprivate', '/'], check=True)
+    return fl.main(rows, sys.argv)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
