@@ -21,6 +21,7 @@
 #include "client/stdio_source.h"
 #include "lib/err.h"
 #include "lib/fd.h"
+#include "proto/transfer/transfer_progress.h"
 
 struct send_source {
 	struct send_facts facts;
@@ -305,6 +306,31 @@ send_source_start(struct send_source *s, struct loop *loop,
 	return 0;
 }
 
+/* The peer has the archive.  Is it what was announced, and all there is? */
+static int
+finish_folder(struct send_source *s)
+{
+	const struct archive_totals *t = &s->packed;
+	char size[TRANSFER_PROGRESS_MAX_SIZE];
+
+	archive_proc_poll(s->proc);
+	if (!s->is_packed)
+		return tell(s->facts.name, -DT_ERR_WORKER_LOST);
+	if (t->faults > 0) {
+		cli_out_error("%s: %lld entries are missing or not what they "
+			      "were",
+		    s->facts.name, (long long)t->faults);
+		return CLI_EXIT_LOCAL_IO;
+	}
+	if (t->files == s->measured.files && t->bytes == s->measured.bytes)
+		return CLI_EXIT_OK;
+	transfer_progress_size(size, t->bytes);
+	cli_out_error("%s: changed meanwhile: %lld files, %s (uncompressed) "
+		      "were sent",
+	    s->facts.name, (long long)t->files, size);
+	return CLI_EXIT_OK;
+}
+
 int
 send_source_finish(struct send_source *s, int64_t count)
 {
@@ -313,11 +339,5 @@ send_source_finish(struct send_source *s, int64_t count)
 
 		return r < 0 ? tell("read stdin", r) : CLI_EXIT_OK;
 	}
-	if (s->is_packed && s->packed.faults > 0) {
-		cli_out_error("%s: %lld entries are missing or not what they "
-			      "were",
-		    s->facts.name, (long long)s->packed.faults);
-		return CLI_EXIT_LOCAL_IO;
-	}
-	return CLI_EXIT_OK;
+	return s->proc != NULL ? finish_folder(s) : CLI_EXIT_OK;
 }

@@ -120,8 +120,12 @@ transfer_rx_saved(struct transfer *t, const struct ipc_saved *m, uint32_t seq)
 static void
 ask_open(struct transfer *t, const struct transfer_header *h, bool blocks)
 {
-	struct ipc_open m = { .kind = (uint8_t)h->kind, .blocks = blocks };
+	struct ipc_open m = { .kind = (uint8_t)h->kind,
+		.blocks = blocks,
+		.files = -1,
+		.contents = -1 };
 	bool is_directory = h->kind == TRANSFER_KIND_DIRECTORY;
+	struct transfer_directory d;
 	struct transfer_name name;
 	int r;
 
@@ -143,6 +147,10 @@ ask_open(struct transfer *t, const struct transfer_header *h, bool blocks)
 	}
 	m.size = h->size;
 	memcpy(m.verify, h->verify, strlen(h->verify) + 1);
+	if (is_directory && transfer_header_get_directory(h, &d) == 0) {
+		m.files = d.file_count;
+		m.contents = d.uncompressed_bytes;
+	}
 	t->rx.question = TRANSFER_ASKS_OPEN;
 	t->rx.seq++;
 	if (transfer_msgs_send_open(t, &m, t->rx.seq) != 0)

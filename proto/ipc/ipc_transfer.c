@@ -140,6 +140,8 @@ ipc_transfer_put_open(struct buf_writer *w, const struct ipc_open *m)
 	put_i64(w, m->size);
 	put_text(w, m->name, sizeof(m->name));
 	put_text(w, m->verify, sizeof(m->verify));
+	put_i64(w, m->files);
+	put_i64(w, m->contents);
 }
 
 int
@@ -155,6 +157,8 @@ ipc_transfer_get_open(struct buf_reader *r, struct ipc_open *ret_open)
 	m.size = get_i64(r, 0);
 	get_text(r, m.name, sizeof(m.name));
 	get_text(r, m.verify, sizeof(m.verify));
+	m.files = get_i64(r, -1);
+	m.contents = get_i64(r, -1);
 	/* A worker may have been taken over: no path, whatever it says. */
 	check(r, strchr(m.name, '/') == NULL);
 	res = end(r);

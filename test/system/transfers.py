@@ -355,8 +355,11 @@ def folders(p):
         a, b = ((base / name).stat().st_mtime for base in (
             top, p.target / 'tree'))
         fl.expect(int(b), int(a), f'time of {name}')
-    fl.expect_in('Receiving directory', said(receiver), 'summary')
-    fl.expect_in('files,', said(receiver), 'count')
+    said_first = receiver.lines['err'][:2]
+    fl.expect_in('Receiving directory', said_first[0], 'summary')
+    if not re.fullmatch(r'\d+ files, \S+ \(uncompressed\)', said_first[1]):
+        raise AssertionError(f'not announced: {said_first}')
+    fl.expect(len(receiver.lines['err']), 2, 'lines')
     sender, token = p.send(top)
     x.both_ended(sender, p.receive(token, '-o', 'elsewhere'), TIME)
     x.compare_trees(top, p.target / 'elsewhere', True)
@@ -385,6 +388,29 @@ def folder_oddities(p):
     sender, token = p.send('.', cwd=top)
     x.both_ended(sender, p.receive(token), TIME)
     x.leftovers(p.target, {'tree'})
+
+
+def folder_changes(p):
+    """A folder that is another one by the time it is sent."""
+    top = p.source / 'tree'
+    later = top / 'later'  # than the pipe between packer and worker is long
+    later.mkdir(parents=True)
+    x.make_file(top / 'big', 3 * MIB)
+    for n in range(3):
+        (later / f'{n}').write_text('12345')
+    for change, want in ((lambda: (later / 'new').write_text('x' * 5000),
+                          '5 files, 3.0MiB'),
+                         ((later / '0').unlink, '4 files, 3.0MiB'),
+                         (lambda: (later / '1').write_text('x' * 2 * MIB),
+                          '4 files, 5.0MiB')):
+        sender, token = p.send(top)
+        change()
+        receiver = p.receive(token)
+        x.both_ended(sender, receiver, TIME)
+        x.compare_trees(top, p.target / 'tree', True)
+        for q in (sender, receiver):
+            fl.expect_in(f'{want} (uncompressed)', q.lines['err'][-1], 'word')
+        shutil.rmtree(p.target / 'tree')
 
 
 def strange_names(p):
@@ -748,7 +774,7 @@ def main():
     rows = [(t.__doc__.split('\n')[0].rstrip('.:'), row(t)) for t in (
         tar_pipe, slow_reader, slow_writer, silent_writer, appending, offsets,
         file_targets, existing, empty, texts, folders, folder_oddities,
-        strange_names, holes, full_disk, read_only, source_changes,
+        folder_changes, strange_names, holes, full_disk, read_only, source_changes,
         odd_sources, broken_pipe, interrupted_early, second_claimant,
         wrong_kinds, progress, ssh_keys)]
     rows += [(f'Ctrl-C at the {"sender" if at else "receiver"}, {how}',
