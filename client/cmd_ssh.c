@@ -253,6 +253,8 @@ on_greeting_end(void *arg, int r, const char *why)
 	if (r < 0) {
 		cli_out_error("%s", why != NULL ? why : err_str(r));
 		job_fail(c->job, CLI_EXIT_REMOTE_IO);
+	} else if (is_sent(c)) {
+		job_fail(c->job, CLI_EXIT_OK); /* it has read ours */
 	}
 }
 
