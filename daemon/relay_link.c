@@ -250,6 +250,19 @@ on_client_packet(
 }
 
 static void
+on_client_peer_gone(void *user, const struct key32 *peer, uint8_t reason)
+{
+	struct relay_link *link = user;
+	struct relay_watch *w, *next;
+
+	if (reason != DERP_FRAME_GONE_DISCONNECTED)
+		return;
+	LIST_FOREACH_SAFE(w, &link->watches, entry, next)
+		if (w->peer_gone != NULL)
+			w->peer_gone(w->arg, peer);
+}
+
+static void
 on_client_health(void *user, const char *text)
 {
 	const struct relay_link *link = user;
@@ -262,6 +275,7 @@ on_client_health(void *user, const char *text)
 static const struct derp_client_events client_events = {
 	.ready = on_client_ready,
 	.packet = on_client_packet,
+	.peer_gone = on_client_peer_gone,
 	.health = on_client_health,
 };
 

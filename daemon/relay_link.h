@@ -50,6 +50,8 @@ struct relay_watch {
 	void (*state)(void *arg, struct mono now);
 	/* The output queue is above (or again well below) RELAY_LINK_HIGH. */
 	void (*pressure)(void *arg, bool high);
+	/* The relay says that @peer, who sent something, has left it. */
+	void (*peer_gone)(void *arg, const struct key32 *peer);
 	void *arg;
 };
 

@@ -124,6 +124,19 @@ on_link_state(void *arg, struct mono now)
 		relay_failed(s, &info);
 }
 
+/* It may come back; who waits for nothing but its last word need not.  Said
+ * once, or a relay could say much. */
+static void
+on_peer_gone(void *arg, const struct key32 *peer)
+{
+	struct session *s = arg;
+
+	if (s->said_gone || memcmp(peer->b, s->peer_derp.b, sizeof(peer->b)))
+		return;
+	s->said_gone = true;
+	event_session(s, "peer-gone", NULL);
+}
+
 static void
 on_pressure(void *arg, bool high)
 {
@@ -141,6 +154,7 @@ connect_relay(struct session *s, const struct relay_target *t, size_t n)
 
 	s->watch.state = on_link_state;
 	s->watch.pressure = on_pressure;
+	s->watch.peer_gone = on_peer_gone;
 	s->watch.arg = s;
 	r = relay_link_get_fresh(s->daemon->relays, s->params, t, n, &s->watch,
 	    &s->own_private, &s->link);

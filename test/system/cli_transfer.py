@@ -16,6 +16,7 @@ import stat
 import struct
 import subprocess
 import sys
+import time
 
 from cli_lib import (
     Daemon,
@@ -432,6 +433,15 @@ def test_ssh_accept(p, d):
     equal(read_fd(j.fds[0], len(want) + 2), b"\1" + want, "its key")
     equal(j.end(-1053, "TUNNEL_LOST", "x"),
           (0, "", told + "Public key sent.\n"), "is sent all the same")
+    j = Job(p, d, "ssh", "accept", SSH_CODE, "-y", method="session.connect")
+    os.write(j.fds[0], peer_header("ssh_invite"))
+    equal(read_fd(j.fds[0], len(want) + 2), b"\1" + want, "its key")
+    start = time.monotonic()
+    j.c.event("peer-gone", session=4)
+    j.c.request("session.stop")
+    ok(time.monotonic() - start < 2, "whose relay says that it is gone")
+    j.c.answer()
+    equal(j.end(), (0, "", told + "Public key sent.\n"), "has the key")
     # One that is gone before it said anything.
     j = Job(p, d, "ssh", "accept", SSH_CODE, "-y", method="session.connect")
     equal(read_fd(j.fds[0], 1), b"\1", "opens the stream")
