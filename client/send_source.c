@@ -32,6 +32,8 @@ struct send_source {
 	struct archive_totals measured, packed;
 	bool is_packed;
 	struct archive_proc *proc;
+	int pipe; /* its end: the stream has none before the packer is content
+		   */
 	void (*on_failed)(void *arg, int r);
 	void *arg;
 };
@@ -45,6 +47,7 @@ send_source_free(struct send_source *s)
 	if (s->has_in)
 		stdio_source_fini(&s->in);
 	archive_proc_free(s->proc);
+	fd_close(&s->pipe);
 	fd_close(&s->fd);
 	free(s);
 }
@@ -193,7 +196,7 @@ send_source_open(const char *what, struct send_source **ret_source)
 
 	if (s == NULL)
 		return tell(what, -ENOMEM);
-	s->fd = -1;
+	s->fd = s->pipe = -1;
 	code = open_what(s, what);
 	if (code == CLI_EXIT_OK)
 		*ret_source = s;
@@ -243,6 +246,7 @@ on_packed(void *arg, int r, const struct archive_totals *totals)
 	if (totals != NULL) {
 		s->packed = *totals;
 		s->is_packed = true;
+		fd_close(&s->pipe);
 	} else if (r != -EPIPE) { /* that the worker tells */
 		(void)tell(s->facts.name, r);
 		s->on_failed(s->arg, r);
@@ -259,8 +263,10 @@ start_folder(struct send_source *s, struct loop *loop, int *ret_fd)
 		.arg = s };
 	int fd = -1, r = archive_proc_pack(&p, &pack, &fd, &s->proc);
 
-	if (r == 0)
+	if (r == 0) {
+		s->pipe = fd_reopen(fd, O_WRONLY | O_NONBLOCK);
 		r = fd_set_nonblock(fd);
+	}
 	if (r < 0)
 		fd_close(&fd);
 	else
