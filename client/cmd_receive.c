@@ -19,7 +19,7 @@ struct receive_cmd {
 	bool is_whole; /* nothing can be missing when it is saved */
 	bool is_saved;
 	int64_t files, contents; /* of a folder, announced; -1: not */
-	json_t *save_id; /* a reference, while saving */
+	json_t *save_id;         /* a reference, while saving */
 };
 
 int
@@ -113,8 +113,8 @@ text_of(const json_t *params, const char *name)
 }
 
 static void
-tell_contents(struct receive_cmd *c, const char *before, int64_t files,
-    int64_t bytes)
+tell_contents(
+    struct receive_cmd *c, const char *before, int64_t files, int64_t bytes)
 {
 	char total[TRANSFER_PROGRESS_MAX_SIZE];
 
@@ -180,8 +180,8 @@ on_open(void *arg, struct job *j, json_t *id, const json_t *params)
 	if (strcmp(kind, "text") != 0)
 		announce(c, size);
 	job_answer(j, id,
-	    json_pack("{s:b,s:I}", "positioned", (int)fd.positioned, "offset",
-		(json_int_t)fd.offset),
+	    json_pack("{s:b,s:b,s:I}", "positioned", (int)fd.positioned,
+		"sparse", (int)fd.sparse, "offset", (json_int_t)fd.offset),
 	    fd.fd);
 }
 
@@ -252,8 +252,7 @@ tell_totals(struct receive_cmd *c)
 	if (t == NULL || !c->is_folder ||
 	    (t->files == c->files && t->bytes == c->contents))
 		return;
-	tell_contents(
-	    c, c->files >= 0 ? "arrived: " : "", t->files, t->bytes);
+	tell_contents(c, c->files >= 0 ? "arrived: " : "", t->files, t->bytes);
 }
 
 static int

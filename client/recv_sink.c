@@ -158,7 +158,7 @@ recv_sink_file(struct recv_sink *s, const char *name, int64_t size, bool blocks,
 	}
 	if (r < 0)
 		return fail(s, r, *s->p.output != '\0' ? s->p.output : name);
-	ret_fd->positioned = out_file_is_regular(s->file);
+	ret_fd->positioned = ret_fd->sparse = out_file_is_regular(s->file);
 	ret_fd->offset = 0;
 	if (blocks && !ret_fd->positioned)
 		return fail(s, -ESPIPE, s->p.output);

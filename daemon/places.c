@@ -15,8 +15,8 @@ bool
 places_take(struct places *p, uid_t uid, uid_t owner, uid_t own)
 {
 	bool is_ours = uid == 0 || uid == own;
-	size_t most = is_ours || uid == owner ? PLACES_MAX
-					      : PLACES_MAX - PLACES_RESERVED;
+	size_t most =
+	    is_ours || uid == owner ? PLACES_MAX : PLACES_MAX - PLACES_RESERVED;
 
 	if (p->n >= most || (!is_ours && count(p, uid) >= PLACES_MAX_UID))
 		return false;

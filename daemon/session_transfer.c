@@ -200,15 +200,16 @@ check_sink(const struct session_transfer_answer *a, int fd)
 static void
 send_opened(struct session *s, const struct session_transfer_answer *a, int fd)
 {
-	struct ipc_sink m = {
-		.result = a->r, .positioned = a->positioned, .offset = a->offset
-	};
+	struct ipc_sink m = { .result = a->r,
+		.positioned = a->positioned,
+		.sparse = a->positioned && a->sparse,
+		.offset = a->offset };
 
 	if (a->r == 0)
 		m.result = check_sink(a, fd);
 	if (m.result < 0) {
 		fd_close(&fd);
-		m.positioned = false;
+		m.positioned = m.sparse = false;
 		m.offset = 0;
 		log_escape(
 		    m.reason, sizeof(m.reason), a->reason, strlen(a->reason));

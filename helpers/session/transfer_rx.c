@@ -95,6 +95,7 @@ transfer_rx_sink(struct transfer *t, const struct ipc_sink *m, int fd,
 	if (transfer_sink_set(&rx->sink, t->s->loop, fd, m->positioned,
 		m->offset, on_writable, t) != 0)
 		return -ENOMEM;
+	rx->sink.sparse = m->sparse;
 	return 0;
 }
 
@@ -411,6 +412,11 @@ run_end(struct transfer *t)
 	}
 	if (rx->sink.fd < 0 || fifo_len(&rx->sink.out) > 0)
 		return; /* still to be opened, or slow */
+	r = transfer_sink_end(&rx->sink);
+	if (r != 0) {
+		fail(t, r);
+		return;
+	}
 	transfer_sink_fini(&rx->sink);
 	m.body = rx->sink.written;
 	m.bytes = m.body + rx->header_len;

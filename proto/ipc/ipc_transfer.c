@@ -172,6 +172,7 @@ ipc_transfer_put_sink(struct buf_writer *w, const struct ipc_sink *m)
 {
 	buf_put_u32(w, (uint32_t)m->result);
 	buf_put_u8(w, m->positioned);
+	buf_put_u8(w, m->sparse);
 	put_i64(w, m->offset);
 	put_text(w, m->reason, sizeof(m->reason));
 }
@@ -186,6 +187,8 @@ ipc_transfer_get_sink(struct buf_reader *r, struct ipc_sink *ret_sink)
 	m.result = (int32_t)buf_get_u32(r);
 	check(r, m.result <= 0);
 	m.positioned = get_flag(r);
+	m.sparse = get_flag(r);
+	check(r, m.positioned || !m.sparse);
 	m.offset = get_i64(r, 0);
 	get_text(r, m.reason, sizeof(m.reason));
 	res = end(r);

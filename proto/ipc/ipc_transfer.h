@@ -82,6 +82,7 @@ int ipc_transfer_get_open(struct buf_reader *r, struct ipc_open *ret_open);
 struct ipc_sink {
 	int32_t result;
 	bool positioned; /* pwrite from offset on; else write */
+	bool sparse;     /* positioned: what is not written reads as zeros */
 	int64_t offset;  /* at least 0 */
 	char reason[IPC_TRANSFER_MAX_TEXT]; /* of a failure, for the peer */
 };

@@ -215,6 +215,7 @@ def test_receive_file(p, d):
            j.fds), ("receive", True, True, []), "receive says what it takes")
     answer, fds = j.open("file", "f.bin", 5, True)
     ok(answer["result"]["positioned"], "a file takes offsets")
+    ok(answer["result"]["sparse"], "and is new")
     os.pwrite(fds[0], b"12345", 0)
     os.close(fds[0])
     equal(os.listdir(here), [], "nothing is there before it is whole")
