@@ -131,7 +131,8 @@ on_peer_gone(void *arg, const struct key32 *peer)
 {
 	struct session *s = arg;
 
-	if (s->said_gone || memcmp(peer->b, s->peer_derp.b, sizeof(peer->b)))
+	if (s->said_gone ||
+	    memcmp(peer->b, s->peer_derp.b, sizeof(peer->b)) != 0)
 		return;
 	s->said_gone = true;
 	event_session(s, "peer-gone", NULL);
