@@ -182,14 +182,9 @@ put_contents(struct pack *p, const char *path, int fd, int64_t size)
 		fault(p, ARCHIVE_PROBLEM_SHRANK, path, 0);
 	else if (read_some(fd, p->in, 1) > 0)
 		fault(p, ARCHIVE_PROBLEM_GREW, path, 0);
-	/* What is missing: libarchive would pad, a KiB at a time. */
-	if (left > 0)
-		memset(p->in, 0, sizeof(p->in));
-	while (left > 0 && r == 0) {
-		r = put_data(p, part(left));
-		left -= (int64_t)part(left);
-	}
-	return r;
+	/* Its length is out already.  Zeros would make a file of it that never
+	 * was: better none at all. */
+	return left > 0 ? -EIO : 0;
 }
 
 /* The file itself, unless it is something else by now.  -1 when counting. */

@@ -44,8 +44,9 @@ int archive_pack_measure(const struct archive_pack_params *params,
  * @ret_totals: of what was written.  faults > 0: tell the user, and end with an
  *              error; the archive is well-formed.
  *
- * Returns 0, the errors of archive_pack_measure(), -EPIPE and other -errno of
- * @fd.
+ * Returns 0, the errors of archive_pack_measure(), -EIO (a file shrank or could
+ * not be read to its end; reported, and the archive is cut there), -EPIPE and
+ * other -errno of @fd.
  */
 int archive_pack_write(const struct archive_pack_params *params, int fd,
     struct archive_totals *ret_totals);

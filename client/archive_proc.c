@@ -363,6 +363,13 @@ archive_proc_unpack(const struct archive_proc_params *params,
 }
 
 void
+archive_proc_poll(struct archive_proc *p)
+{
+	while (p->pid != 0 && take_message(p))
+		continue;
+}
+
+void
 archive_proc_free(struct archive_proc *p)
 {
 	if (p == NULL)

@@ -46,6 +46,10 @@ int archive_proc_pack(const struct archive_proc_params *params,
 int archive_proc_unpack(const struct archive_proc_params *params,
     struct archive_unpack *unpack, int *ret_fd, struct archive_proc **ret_proc);
 
+/** archive_proc_poll(): take what the child has said by now; on_done() may be
+ * called.  Who saw the end of its stream has the result after this. */
+void archive_proc_poll(struct archive_proc *p);
+
 /** archive_proc_free(): a child still there is killed and waited for.  NULL is
  * fine. */
 void archive_proc_free(struct archive_proc *p);

@@ -11,8 +11,7 @@ archive_report_text(enum archive_problem problem)
 		[ARCHIVE_PROBLEM_UNREADABLE] = "left out: cannot be read",
 		[ARCHIVE_PROBLEM_GREW] =
 		    "grew while it was read: its end is missing",
-		[ARCHIVE_PROBLEM_SHRANK] =
-		    "shrank while it was read: its end is zeros",
+		[ARCHIVE_PROBLEM_SHRANK] = "shrank while it was read",
 		[ARCHIVE_PROBLEM_LONG] =
 		    "left out: the path is too long or too deep",
 		[ARCHIVE_PROBLEM_DOTS] =

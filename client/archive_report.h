@@ -16,7 +16,7 @@ enum archive_problem {
 	ARCHIVE_PROBLEM_LINK,       /* symbolic link: left out */
 	ARCHIVE_PROBLEM_UNREADABLE, /* left out; see r */
 	ARCHIVE_PROBLEM_GREW,       /* cut to the size it had */
-	ARCHIVE_PROBLEM_SHRANK,     /* zeros up to the size it had */
+	ARCHIVE_PROBLEM_SHRANK,     /* ends it: its length is out already */
 	ARCHIVE_PROBLEM_LONG,       /* path too long or too deep: left out */
 	ARCHIVE_PROBLEM_DOTS,       /* peer v0.18.2 refuses this name */
 	/* Unpacking; all but RENAMED end it. */

@@ -18,7 +18,8 @@ struct receive_cmd {
 	bool is_folder;
 	bool is_whole; /* nothing can be missing when it is saved */
 	bool is_saved;
-	json_t *save_id; /* a reference, while saving */
+	int64_t files, contents; /* of a folder, announced; -1: not */
+	json_t *save_id;         /* a reference, while saving */
 };
 
 int
@@ -112,6 +113,17 @@ text_of(const json_t *params, const char *name)
 }
 
 static void
+tell_contents(
+    struct receive_cmd *c, const char *before, int64_t files, int64_t bytes)
+{
+	char total[TRANSFER_PROGRESS_MAX_SIZE];
+
+	transfer_progress_size(total, bytes);
+	cli_out_note(&c->run.out, "%s%" PRId64 " files, %s (uncompressed)",
+	    before, files, total);
+}
+
+static void
 announce(struct receive_cmd *c, int64_t size)
 {
 	char quoted[TRANSFER_NAME_QUOTED(TRANSFER_NAME_MAX)];
@@ -126,7 +138,18 @@ announce(struct receive_cmd *c, int64_t size)
 	else
 		cli_out_note(
 		    &c->run.out, "Receiving file (%s) into: %s", total, quoted);
+	if (c->is_folder && c->files >= 0)
+		tell_contents(c, "", c->files, c->contents);
 	transfer_run_show(&c->run, size);
+}
+
+/* -1 when it is not there. */
+static int64_t
+count_of(const json_t *params, const char *name)
+{
+	const json_t *v = json_object_get(params, name);
+
+	return json_is_integer(v) ? json_integer_value(v) : -1;
 }
 
 static void
@@ -140,6 +163,8 @@ on_open(void *arg, struct job *j, json_t *id, const json_t *params)
 	int r;
 
 	c->is_folder = strcmp(kind, "directory") == 0;
+	c->files = count_of(params, "files");
+	c->contents = count_of(params, "contents");
 	c->is_whole = c->is_folder || (strcmp(kind, "file") == 0 && size > 0);
 	if (strcmp(kind, "text") == 0)
 		r = recv_sink_stdout(c->sink, false, &fd);
@@ -155,8 +180,8 @@ on_open(void *arg, struct job *j, json_t *id, const json_t *params)
 	if (strcmp(kind, "text") != 0)
 		announce(c, size);
 	job_answer(j, id,
-	    json_pack("{s:b,s:I}", "positioned", (int)fd.positioned, "offset",
-		(json_int_t)fd.offset),
+	    json_pack("{s:b,s:b,s:I}", "positioned", (int)fd.positioned,
+		"sparse", (int)fd.sparse, "offset", (json_int_t)fd.offset),
 	    fd.fd);
 }
 
@@ -218,17 +243,16 @@ cmd_receive_listen(const struct cli_call *call)
 	return code;
 }
 
+/* Said at the start when the sender did; what came counts. */
 static void
 tell_totals(struct receive_cmd *c)
 {
 	const struct archive_totals *t = recv_sink_totals(c->sink);
-	char total[TRANSFER_PROGRESS_MAX_SIZE];
 
-	if (t == NULL || !c->is_folder)
+	if (t == NULL || !c->is_folder ||
+	    (t->files == c->files && t->bytes == c->contents))
 		return;
-	transfer_progress_size(total, t->bytes);
-	cli_out_note(&c->run.out, "%" PRId64 " files, %s (uncompressed)",
-	    t->files, total);
+	tell_contents(c, c->files >= 0 ? "arrived: " : "", t->files, t->bytes);
 }
 
 static int

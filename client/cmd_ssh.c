@@ -19,6 +19,9 @@
 
 /* Everything went out and the inviter read it or never will. */
 #define CONFIRM_US (5 * MONO_SEC)
+/* The inviter has left the relay, and all of ours was read from us: what is
+ * still on its way has this long. */
+#define GONE_US (MONO_SEC / 2)
 /* The key is in place; the accepter, who sees our end of the stream, leaves. */
 #define LEAVE_US (1 * MONO_SEC)
 
@@ -253,6 +256,8 @@ on_greeting_end(void *arg, int r, const char *why)
 	if (r < 0) {
 		cli_out_error("%s", why != NULL ? why : err_str(r));
 		job_fail(c->job, CLI_EXIT_REMOTE_IO);
+	} else if (is_sent(c)) {
+		job_fail(c->job, CLI_EXIT_OK); /* it has read ours */
 	}
 }
 
@@ -274,6 +279,18 @@ judge_accept_end(void *arg, int code)
 	if (code == CLI_EXIT_TUNNEL_LOST)
 		ssh_talk_poll(c->talk); /* its greeting may wait to be read */
 	return code == CLI_EXIT_TUNNEL_LOST && is_sent(c) ? CLI_EXIT_OK : code;
+}
+
+/* An inviter of v0.18.2 is a process that ends when it has the key, often
+ * before its last packets are out. */
+static void
+on_peer_gone(void *arg)
+{
+	struct accept_cmd *c = arg;
+
+	ssh_talk_poll(c->talk);
+	if (is_sent(c))
+		loop_timer_in(c->timer, GONE_US);
 }
 
 static void
@@ -337,6 +354,7 @@ send_key(const struct cli_call *call, const struct cli_token *token,
 		.socket = cli_args_text(call->args, "socket"),
 		.bad_token_code = CLI_EXIT_FAILED,
 		.judge_end = judge_accept_end,
+		.on_peer_gone = on_peer_gone,
 		.arg = &c };
 	char text[SSH_KEY_MAX_LINE + 1];
 	struct ssh_talk_params p = { .own = TRANSFER_KIND_SSH_ACCEPT,

@@ -235,11 +235,11 @@ on_ended(struct job *j, const json_t *params)
 }
 
 static bool
-is_progress(const json_t *params)
+is_event(const json_t *params, const char *wanted)
 {
 	const char *name = json_string_value(json_object_get(params, "event"));
 
-	return name != NULL && strcmp(name, "progress") == 0;
+	return name != NULL && strcmp(name, wanted) == 0;
 }
 
 static void
@@ -258,10 +258,13 @@ on_event(void *arg, const json_t *params)
 	struct job *j = arg;
 	enum job_event event;
 
-	if (is_progress(params)) {
+	if (is_event(params, "progress")) {
 		on_progress(j, params);
 		return;
 	}
+	if (is_event(params, "peer-gone") && j->state == RUNNING &&
+	    j->p.on_peer_gone != NULL)
+		j->p.on_peer_gone(j->p.arg);
 	if (j->p.out->verbose)
 		before_text(j, false, CLI_EXIT_OK);
 	event = job_events_take(

@@ -63,6 +63,9 @@ struct job_params {
 	/* It ended by itself: call job_finish() when nothing is left to do;
 	 * NULL: at once. */
 	void (*on_ended)(void *arg, struct job *j);
+	/* The relay says that the peer left it, which need not be for ever; may
+	 * be NULL. */
+	void (*on_peer_gone)(void *arg);
 	void *arg;
 };
 

@@ -344,6 +344,24 @@ set_attributes(const struct out_file *f)
 	return fsync(f->fd) == 0 ? 0 : -errno;
 }
 
+/* What was reserved and never written becomes a hole.  It may stay as it is. */
+static void
+make_holes(const struct out_file *f, int64_t count)
+{
+	off_t hole = lseek(f->fd, 0, SEEK_HOLE), data;
+
+	while (hole >= 0 && hole < count) {
+		data = lseek(f->fd, hole, SEEK_DATA);
+		if (data < 0)
+			data = (off_t)count;
+		if (data <= hole ||
+		    fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			hole, data - hole) != 0)
+			return;
+		hole = lseek(f->fd, data, SEEK_HOLE);
+	}
+}
+
 /* Names an unnamed file; never over anything. */
 static int
 link_as(const struct out_file *f, const char *name)
@@ -402,6 +420,7 @@ out_file_commit(struct out_file *f, int64_t count)
 
 	if (r < 0 || f->how == DIRECT)
 		return r;
+	make_holes(f, count);
 	r = set_attributes(f);
 	return r == 0 ? publish(f) : r;
 }

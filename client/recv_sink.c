@@ -35,6 +35,8 @@ struct recv_sink {
 	struct archive_unpack *unpack;
 	struct archive_proc *proc;
 	int pipe; /* its end, so that the worker waits for what we say */
+	/* Its other end: what the worker gives up is no archive that ends. */
+	int hold;
 	struct archive_totals totals;
 	enum archive_problem problem; /* the first that ended it */
 	bool has_totals;
@@ -52,7 +54,7 @@ recv_sink_new(const struct recv_sink_params *p)
 
 	if (s != NULL) {
 		s->p = *p;
-		s->pipe = -1;
+		s->pipe = s->hold = -1;
 	}
 	return s;
 }
@@ -69,6 +71,7 @@ recv_sink_free(struct recv_sink *s)
 	archive_proc_free(s->proc);
 	archive_unpack_free(s->unpack);
 	fd_close(&s->pipe);
+	fd_close(&s->hold);
 	free(s);
 }
 
@@ -160,7 +163,7 @@ recv_sink_file(struct recv_sink *s, const char *name, int64_t size, bool blocks,
 	}
 	if (r < 0)
 		return fail(s, r, *s->p.output != '\0' ? s->p.output : name);
-	ret_fd->positioned = out_file_is_regular(s->file);
+	ret_fd->positioned = ret_fd->sparse = out_file_is_regular(s->file);
 	ret_fd->offset = 0;
 	if (blocks && !ret_fd->positioned)
 		return fail(s, -ESPIPE, s->p.output);
@@ -230,6 +233,7 @@ recv_sink_folder(struct recv_sink *s, const char *name, struct recv_fd *ret_fd)
 	if (r == 0) {
 		s->is_beside = true;
 		s->pipe = fd_reopen(ret_fd->fd, O_RDONLY | O_NONBLOCK);
+		s->hold = fcntl(ret_fd->fd, F_DUPFD_CLOEXEC, 0);
 		r = fd_set_nonblock(ret_fd->fd);
 	}
 	if (r < 0) {
@@ -285,6 +289,7 @@ recv_sink_save(struct recv_sink *s, int64_t count)
 {
 	s->count = count;
 	s->is_saving = true;
+	fd_close(&s->hold);
 	if (!s->is_beside)
 		finish_save(s);
 }

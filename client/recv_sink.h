@@ -20,6 +20,7 @@ struct recv_sink;
 struct recv_fd {
 	int fd; /* the caller's, to pass on */
 	bool positioned;
+	bool sparse; /* zeros need not be written */
 	int64_t offset;
 };
 

@@ -21,6 +21,7 @@
 #include "client/stdio_source.h"
 #include "lib/err.h"
 #include "lib/fd.h"
+#include "proto/transfer/transfer_progress.h"
 
 struct send_source {
 	struct send_facts facts;
@@ -32,6 +33,8 @@ struct send_source {
 	struct archive_totals measured, packed;
 	bool is_packed;
 	struct archive_proc *proc;
+	int pipe; /* its end: the stream has none before the packer is content
+		   */
 	void (*on_failed)(void *arg, int r);
 	void *arg;
 };
@@ -45,6 +48,7 @@ send_source_free(struct send_source *s)
 	if (s->has_in)
 		stdio_source_fini(&s->in);
 	archive_proc_free(s->proc);
+	fd_close(&s->pipe);
 	fd_close(&s->fd);
 	free(s);
 }
@@ -208,7 +212,7 @@ send_source_open(const char *what, struct send_source **ret_source)
 
 	if (s == NULL)
 		return tell(what, -ENOMEM);
-	s->fd = -1;
+	s->fd = s->pipe = -1;
 	code = open_what(s, what);
 	if (code == CLI_EXIT_OK)
 		*ret_source = s;
@@ -258,6 +262,7 @@ on_packed(void *arg, int r, const struct archive_totals *totals)
 	if (totals != NULL) {
 		s->packed = *totals;
 		s->is_packed = true;
+		fd_close(&s->pipe);
 	} else if (r != -EPIPE) { /* that the worker tells */
 		(void)tell(s->facts.name, r);
 		s->on_failed(s->arg, r);
@@ -274,8 +279,10 @@ start_folder(struct send_source *s, struct loop *loop, int *ret_fd)
 		.arg = s };
 	int fd = -1, r = archive_proc_pack(&p, &pack, &fd, &s->proc);
 
-	if (r == 0)
+	if (r == 0) {
+		s->pipe = fd_reopen(fd, O_WRONLY | O_NONBLOCK);
 		r = fd_set_nonblock(fd);
+	}
 	if (r < 0)
 		fd_close(&fd);
 	else
@@ -316,6 +323,31 @@ send_source_start(struct send_source *s, struct loop *loop,
 	return 0;
 }
 
+/* The peer has the archive.  Is it what was announced, and all there is? */
+static int
+finish_folder(struct send_source *s)
+{
+	const struct archive_totals *t = &s->packed;
+	char size[TRANSFER_PROGRESS_MAX_SIZE];
+
+	archive_proc_poll(s->proc);
+	if (!s->is_packed)
+		return tell(s->facts.name, -DT_ERR_WORKER_LOST);
+	if (t->faults > 0) {
+		cli_out_error("%s: %lld entries are missing or not what they "
+			      "were",
+		    s->facts.name, (long long)t->faults);
+		return CLI_EXIT_LOCAL_IO;
+	}
+	if (t->files == s->measured.files && t->bytes == s->measured.bytes)
+		return CLI_EXIT_OK;
+	transfer_progress_size(size, t->bytes);
+	cli_out_error("%s: changed meanwhile: %lld files, %s (uncompressed) "
+		      "were sent",
+	    s->facts.name, (long long)t->files, size);
+	return CLI_EXIT_OK;
+}
+
 int
 send_source_finish(struct send_source *s, int64_t count)
 {
@@ -324,11 +356,5 @@ send_source_finish(struct send_source *s, int64_t count)
 
 		return r < 0 ? tell("read stdin", r) : CLI_EXIT_OK;
 	}
-	if (s->is_packed && s->packed.faults > 0) {
-		cli_out_error("%s: %lld entries are missing or not what they "
-			      "were",
-		    s->facts.name, (long long)s->packed.faults);
-		return CLI_EXIT_LOCAL_IO;
-	}
-	return CLI_EXIT_OK;
+	return s->proc != NULL ? finish_folder(s) : CLI_EXIT_OK;
 }

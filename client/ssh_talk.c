@@ -20,7 +20,9 @@ struct ssh_talk {
 	struct loop_io *io;
 	uint8_t out[1 + TRANSFER_HEADER_MAX_OWN + MAX_TEXT];
 	size_t out_len, out_off;
+	size_t out_now; /* of out_len, what may go by now */
 	bool is_shut;
+	bool is_broken; /* nobody takes what is left */
 	struct transfer_header_rx rx;
 	struct transfer_header header;
 	bool wants_octet;
@@ -35,7 +37,7 @@ watch(struct ssh_talk *t)
 {
 	unsigned events = t->is_over ? 0 : LOOP_READ;
 
-	if (t->out_off < t->out_len)
+	if (t->out_off < t->out_now && !t->is_broken)
 		events |= LOOP_WRITE;
 	loop_io_set(t->io, events);
 }
@@ -56,16 +58,16 @@ write_some(struct ssh_talk *t)
 {
 	ssize_t n;
 
-	while (t->out_off < t->out_len) {
-		n = send(t->p.fd, t->out + t->out_off, t->out_len - t->out_off,
+	while (t->out_off < t->out_now && !t->is_broken) {
+		n = send(t->p.fd, t->out + t->out_off, t->out_now - t->out_off,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n < 0) {
-			t->out_off = t->out_len = 0;
-			break;
+			t->is_broken = true;
+			return;
 		}
 		t->out_off += (size_t)n;
 	}
@@ -131,9 +133,16 @@ read_some(struct ssh_talk *t)
 		return false;
 	}
 	r = take(t, buf, (size_t)n, &why);
-	if (r < 0)
+	if (r < 0) {
 		end(t, r, why);
-	return r == 0;
+		return false;
+	}
+	if (t->has_header && t->out_now < t->out_len) {
+		t->out_now = t->out_len;
+		write_some(t);
+		watch(t);
+	}
+	return true;
 }
 
 static void
@@ -164,6 +173,7 @@ fill(struct ssh_talk *t)
 	if (r == 0 && t->p.text != NULL)
 		buf_put_bytes(&w, t->p.text, strlen(t->p.text));
 	t->out_len = w.len;
+	t->out_now = t->p.own == TRANSFER_KIND_SSH_ACCEPT ? 1 : w.len;
 	return r < 0 ? r : w.err;
 }
 
@@ -210,7 +220,7 @@ ssh_talk_poll(struct ssh_talk *t)
 bool
 ssh_talk_has_sent(const struct ssh_talk *t)
 {
-	return t->out_off == t->out_len;
+	return t->out_off == t->out_len && !t->is_broken;
 }
 
 bool

@@ -214,6 +214,7 @@ transfer_outcome(const struct rpc_message *m)
 		return a;
 	}
 	a.positioned = json_is_true(json_object_get(m->result, "positioned"));
+	a.sparse = json_is_true(json_object_get(m->result, "sparse"));
 	a.offset = json_integer_value(json_object_get(m->result, "offset"));
 	return a;
 }

@@ -146,7 +146,7 @@ do_session_show(struct ctl_request *q)
 		return;
 	call.id = json_incref(q->id);
 	q->late = true;
-	session_describe(s, &call);
+	session_describe(s, q->uid, &call);
 }
 
 static void

@@ -283,11 +283,9 @@ on_client_peer_gone(void *user, const struct key32 *peer, uint8_t reason)
 	struct mono now = loop_now(link->pool->loop);
 	struct relay_watch *w, *next;
 
-	if (reason != DERP_FRAME_GONE_NOT_HERE)
-		return;
 	LIST_FOREACH_SAFE(w, &link->watches, entry, next)
-		if (w->absent != NULL)
-			w->absent(w->arg, peer, now);
+		if (w->peer_gone != NULL)
+			w->peer_gone(w->arg, peer, reason, now);
 }
 
 static void

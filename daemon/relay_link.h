@@ -60,8 +60,10 @@ struct relay_watch {
 	void (*state)(void *arg, struct mono now);
 	/* The output queue is above (or again well below) RELAY_LINK_HIGH. */
 	void (*pressure)(void *arg, bool high);
-	/* The relay, no more than that, says: a packet was for nobody here. */
-	void (*absent)(void *arg, const struct key32 *peer, struct mono now);
+	/* The relay, no more than that, says: a peer that sent something has
+	 * left it, or a packet was for nobody here; a DERP_FRAME_GONE_*. */
+	void (*peer_gone)(void *arg, const struct key32 *peer, uint8_t reason,
+	    struct mono now);
 	void *arg;
 };
 

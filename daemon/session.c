@@ -95,7 +95,7 @@ session_set_state(struct session *s, enum session_state state)
 static void
 answer_describe(struct session *s, const struct ipc_description *d)
 {
-	for (size_t i = 0; i < s->n_describe; i++) {
+	for (size_t i = 0; i < s->describers.n; i++) {
 		json_t *o = json_pack("{s:o}", "session", session_status(s));
 
 		if (o != NULL && d != NULL)
@@ -103,7 +103,7 @@ answer_describe(struct session *s, const struct ipc_description *d)
 			    o, "worker", session_worker_counters(s, d));
 		ctl_answer(s->daemon->ctl, &s->describe[i], o);
 	}
-	s->n_describe = 0;
+	s->describers.n = 0;
 	loop_timer_at(s->describe_timer, MONO_NEVER);
 }
 
@@ -121,14 +121,16 @@ session_described(struct session *s, const struct ipc_description *d)
 }
 
 void
-session_describe(struct session *s, struct ctl_call *call)
+session_describe(struct session *s, uid_t uid, struct ctl_call *call)
 {
-	if (s->n_describe == SESSION_MAX_DESCRIBE) {
+	size_t place = s->describers.n;
+
+	if (!places_take(&s->describers, uid, s->uid, s->daemon->uid)) {
 		ctl_refuse(s->daemon->ctl, call, RPC_BUSY, -DT_ERR_FULL,
 		    "too many requests for this session");
 		return;
 	}
-	s->describe[s->n_describe++] = *call;
+	s->describe[place] = *call;
 	call->id = NULL; /* transferred */
 	if (s->worker == NULL || !worker_is_born(s->worker) ||
 	    worker_send(s->worker, IPC_DESCRIBE, worker_next_seq(s->worker),
@@ -254,7 +256,7 @@ session_free(struct session *s)
 {
 	session_net_fini(s);
 	loop_timer_free(s->describe_timer);
-	for (size_t i = 0; i < s->n_describe; i++)
+	for (size_t i = 0; i < s->describers.n; i++)
 		ctl_forget(&s->describe[i]);
 	relay_params_unref(s->params);
 	secret_wipe(s, sizeof(*s));

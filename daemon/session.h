@@ -13,6 +13,7 @@
 
 #include "daemon/backoff.h"
 #include "daemon/ctl.h"
+#include "daemon/places.h"
 #include "daemon/relay_link.h"
 #include "daemon/session_net.h"
 #include "daemon/worker.h"
@@ -54,7 +55,6 @@ struct transfer;
 #define SESSION_PROBE_US (3 * MONO_SEC)
 /* DESCRIBE is answered at once by a worker that lives. */
 #define SESSION_DESCRIBE_US (2 * MONO_SEC)
-#define SESSION_MAX_DESCRIBE 8
 
 /* STATUS of one worker: each is an event to callers.  A handful comes at the
  * start, later ones only when the path changes. */
@@ -134,12 +134,13 @@ struct session {
 	struct ratelimit statuses; /* of this worker */
 	struct session_net net;
 	/* session.show */
-	struct ctl_call describe[SESSION_MAX_DESCRIBE];
-	size_t n_describe;
+	struct ctl_call describe[PLACES_MAX]; /* of describers */
+	struct places describers;
 	struct loop_timer *describe_timer;
 	/* Transfer. */
 	struct ratelimit progresses; /* of this worker */
 	bool said_open, said_save;   /* by this worker */
+	bool said_gone;              /* peer-gone was */
 	uint32_t open_seq, save_seq; /* of its questions */
 	struct transfer *transfer; /* claimer; an issuer's is its endpoint's */
 	/* Listener. */
@@ -184,8 +185,9 @@ void session_leave_link(struct session *s);
 const char *session_kind_name(enum ipc_kind kind);
 /** session_status(): object for session.list; NULL when memory is out. */
 json_t *session_status(const struct session *s);
-/** session_describe(): answer @call with counters, now or soon. */
-void session_describe(struct session *s, struct ctl_call *call);
+/** session_describe(): answer @call of @uid with counters, now or soon; refuse
+ * it when @uid, or everybody, asks too much at once. */
+void session_describe(struct session *s, uid_t uid, struct ctl_call *call);
 /** session_described(): the worker answered. */
 void session_described(struct session *s, const struct ipc_description *d);
 

@@ -131,6 +131,26 @@ on_link_state(void *arg, struct mono now)
 		relay_failed(s, &info);
 }
 
+/* It may come back; who waits for nothing but its last word need not.  Said
+ * once, or a relay could say much. */
+static void
+on_peer_gone(
+    void *arg, const struct key32 *peer, uint8_t reason, struct mono now)
+{
+	struct session *s = arg;
+
+	/* Public keys. */
+	if (memcmp(peer->b, s->peer_derp.b, sizeof(peer->b)) != 0)
+		return;
+	if (reason == DERP_FRAME_GONE_NOT_HERE) {
+		s->is_absent = true;
+		s->heard_of = now;
+	} else if (reason == DERP_FRAME_GONE_DISCONNECTED && !s->said_gone) {
+		s->said_gone = true;
+		event_session(s, "peer-gone", NULL);
+	}
+}
+
 static void
 on_pressure(void *arg, bool high)
 {
@@ -141,18 +161,6 @@ on_pressure(void *arg, bool high)
 }
 
 static void
-on_absent(void *arg, const struct key32 *peer, struct mono now)
-{
-	struct session *s = arg;
-
-	/* Public keys. */
-	if (memcmp(peer, &s->peer_derp, sizeof(*peer)) != 0)
-		return;
-	s->is_absent = true;
-	s->heard_of = now;
-}
-
-static void
 connect_relay(struct session *s, const struct relay_target *t, size_t n)
 {
 	struct mono now = loop_now(s->daemon->loop);
@@ -160,7 +168,7 @@ connect_relay(struct session *s, const struct relay_target *t, size_t n)
 
 	s->watch.state = on_link_state;
 	s->watch.pressure = on_pressure;
-	s->watch.absent = on_absent;
+	s->watch.peer_gone = on_peer_gone;
 	s->watch.arg = s;
 	r = relay_link_get_fresh(s->daemon->relays, s->params, t, n, &s->watch,
 	    &s->own_private, &s->link);

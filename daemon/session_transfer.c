@@ -119,6 +119,7 @@ session_transfer_on_open(
 	const struct transfer *t = session_transfer_of(s);
 	struct ipc_open m;
 	const char *kind;
+	json_t *params;
 	int r = ipc_transfer_get_open(body, &m);
 
 	if (r < 0)
@@ -129,10 +130,16 @@ session_transfer_on_open(
 		return -DT_ERR_IPC;
 	s->said_open = true;
 	s->open_seq = seq;
-	return ask(s, CTL_ASK_OPEN,
-	    json_pack("{s:I,s:s,s:s,s:I,s:b,s:s}", "session", (json_int_t)s->id,
-		"kind", kind, "name", m.name, "size", (json_int_t)m.size,
-		"blocks", (int)m.blocks, "verify", m.verify));
+	params = json_pack("{s:I,s:s,s:s,s:I,s:b,s:s}", "session",
+	    (json_int_t)s->id, "kind", kind, "name", m.name, "size",
+	    (json_int_t)m.size, "blocks", (int)m.blocks, "verify", m.verify);
+	if (params != NULL && m.files >= 0 && m.contents >= 0) {
+		(void)json_object_set_new(
+		    params, "files", json_integer(m.files));
+		(void)json_object_set_new(
+		    params, "contents", json_integer(m.contents));
+	}
+	return ask(s, CTL_ASK_OPEN, params);
 }
 
 int
@@ -193,15 +200,16 @@ check_sink(const struct session_transfer_answer *a, int fd)
 static void
 send_opened(struct session *s, const struct session_transfer_answer *a, int fd)
 {
-	struct ipc_sink m = {
-		.result = a->r, .positioned = a->positioned, .offset = a->offset
-	};
+	struct ipc_sink m = { .result = a->r,
+		.positioned = a->positioned,
+		.sparse = a->positioned && a->sparse,
+		.offset = a->offset };
 
 	if (a->r == 0)
 		m.result = check_sink(a, fd);
 	if (m.result < 0) {
 		fd_close(&fd);
-		m.positioned = false;
+		m.positioned = m.sparse = false;
 		m.offset = 0;
 		log_escape(
 		    m.reason, sizeof(m.reason), a->reason, strlen(a->reason));

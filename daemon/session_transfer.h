@@ -18,6 +18,7 @@ struct session_transfer_answer {
 	int r;              /* 0 or negative */
 	const char *reason; /* of a failure; borrowed */
 	bool positioned;
+	bool sparse; /* new: what is not written reads as zeros */
 	int64_t offset;
 };
 

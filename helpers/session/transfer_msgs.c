@@ -143,7 +143,8 @@ progress_of(const struct transfer *t)
 		m.total = t->rx.total;
 	else
 		m.total = m.final ? t->tx.taken : t->s->boot.transfer.size;
-	if (m.final && m.total < 0)
+	/* That of a folder is a guess. */
+	if (m.total < m.moved && (m.final || m.total >= 0))
 		m.total = m.moved;
 	return m;
 }

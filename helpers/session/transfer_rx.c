@@ -95,6 +95,7 @@ transfer_rx_sink(struct transfer *t, const struct ipc_sink *m, int fd,
 	if (transfer_sink_set(&rx->sink, t->s->loop, fd, m->positioned,
 		m->offset, on_writable, t) != 0)
 		return -ENOMEM;
+	rx->sink.sparse = m->sparse;
 	return 0;
 }
 
@@ -120,8 +121,12 @@ transfer_rx_saved(struct transfer *t, const struct ipc_saved *m, uint32_t seq)
 static void
 ask_open(struct transfer *t, const struct transfer_header *h, bool blocks)
 {
-	struct ipc_open m = { .kind = (uint8_t)h->kind, .blocks = blocks };
+	struct ipc_open m = { .kind = (uint8_t)h->kind,
+		.blocks = blocks,
+		.files = -1,
+		.contents = -1 };
 	bool is_directory = h->kind == TRANSFER_KIND_DIRECTORY;
+	struct transfer_directory d;
 	struct transfer_name name;
 	int r;
 
@@ -143,6 +148,10 @@ ask_open(struct transfer *t, const struct transfer_header *h, bool blocks)
 	}
 	m.size = h->size;
 	memcpy(m.verify, h->verify, strlen(h->verify) + 1);
+	if (is_directory && transfer_header_get_directory(h, &d) == 0) {
+		m.files = d.file_count;
+		m.contents = d.uncompressed_bytes;
+	}
 	t->rx.question = TRANSFER_ASKS_OPEN;
 	t->rx.seq++;
 	if (transfer_msgs_send_open(t, &m, t->rx.seq) != 0)
@@ -411,6 +420,11 @@ run_end(struct transfer *t)
 	}
 	if (rx->sink.fd < 0 || fifo_len(&rx->sink.out) > 0)
 		return; /* still to be opened, or slow */
+	r = transfer_sink_end(&rx->sink);
+	if (r != 0) {
+		fail(t, r);
+		return;
+	}
 	transfer_sink_fini(&rx->sink);
 	m.body = rx->sink.written;
 	m.bytes = m.body + rx->header_len;

@@ -4,10 +4,14 @@
  * pieces of FILE_PIECE by pwrite(2), or what there is after FILE_DELAY_US;
  * anything else at the end of each turn, without blocking.  The peer's credit
  * bounds what waits.
+ *
+ * A new file need not be told of zeros: units of them are skipped, which leaves
+ * holes, and one zero at the very end makes up the length.
  */
 #include "helpers/session/transfer_sink.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/err.h"
@@ -17,6 +21,8 @@
 /* As large as what a cache holds, and no system call is noticed any more. */
 #define FILE_PIECE ((size_t)256 * 1024)
 #define FILE_DELAY_US (20 * MONO_MS)
+/* Holes are worth a seek on a disk, and nothing in memory. */
+#define HOLE_UNIT ((size_t)64 * 1024)
 /* Credit given, and the chunks of 16 streams beside it. */
 #define MOST ((size_t)TRANSFER_WINDOW_MAX + ((size_t)16 << 20))
 
@@ -51,8 +57,75 @@ transfer_sink_set(struct transfer_sink *k, struct loop *l, int fd,
 	return k->io != NULL ? 0 : -ENOMEM;
 }
 
+static bool
+is_zero(const uint8_t *p, size_t len)
+{
+	return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
+}
+
+/* How much of @len, whole units as far as they go, is of one kind: zeros or
+ * not. */
+static size_t
+run_length(const uint8_t *p, size_t len, bool *ret_zero)
+{
+	size_t n = 0;
+
+	while (n < len) {
+		size_t unit = len - n < HOLE_UNIT ? len - n : HOLE_UNIT;
+		bool zero = is_zero(p + n, unit);
+
+		if (n == 0)
+			*ret_zero = zero;
+		else if (zero != *ret_zero)
+			break;
+		n += unit;
+	}
+	return n;
+}
+
+static int64_t
+most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 static ssize_t
-write_out(const struct transfer_sink *k)
+write_new(struct transfer_sink *k, const uint8_t *p, size_t len)
+{
+	bool zero = false;
+	ssize_t n = (ssize_t)run_length(p, len, &zero);
+
+	if (!zero) {
+		do
+			n = pwrite(
+			    k->fd, p, (size_t)n, (off_t)(k->base + k->at));
+		while (n < 0 && errno == EINTR);
+		if (n < 0)
+			return -errno;
+		k->length = most(k->length, k->at + n);
+	}
+	k->reached = most(k->reached, k->at + n);
+	return n;
+}
+
+int
+transfer_sink_end(struct transfer_sink *k)
+{
+	ssize_t n;
+
+	if (k->reached <= k->length)
+		return 0;
+	do
+		n = pwrite(k->fd, "", 1, (off_t)(k->base + k->reached - 1));
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	k->length = k->reached;
+	return n == 1 ? 0 : -EIO;
+}
+
+static ssize_t
+write_out(struct transfer_sink *k)
 {
 	const uint8_t *p = fifo_peek(&k->out);
 	size_t len = fifo_len(&k->out);
@@ -60,6 +133,8 @@ write_out(const struct transfer_sink *k)
 
 	if (k->positioned && len > FILE_PIECE)
 		len = FILE_PIECE;
+	if (k->sparse)
+		return write_new(k, p, len);
 	do
 		n = k->positioned
 			? pwrite(k->fd, p, len, (off_t)(k->base + k->at))

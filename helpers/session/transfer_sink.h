@@ -18,6 +18,9 @@ struct transfer_sink {
 	struct loop_io *io; /* unless positioned */
 	bool is_there;
 	bool positioned;
+	bool sparse;     /* positioned; zeros need not be written */
+	int64_t length;  /* sparse: the file's, by what was written */
+	int64_t reached; /* sparse: and with the zeros left out */
 	bool is_full;    /* it took less than it was given: watched */
 	int64_t base;    /* positioned: where the payload begins in the file */
 	int64_t at;      /* payload offset of the first byte that waits */
@@ -48,6 +51,10 @@ int transfer_sink_put(struct transfer_sink *k, int64_t offset, const uint8_t *p,
 /** transfer_sink_flush(): write what waits, as far as it is taken now.
  * Returns 0 or -errno. */
 int transfer_sink_flush(struct transfer_sink *k);
+
+/** transfer_sink_end(): everything was flushed: give the file its length, if
+ * zeros at its end were left out.  Returns 0 or -errno. */
+int transfer_sink_end(struct transfer_sink *k);
 
 /** transfer_sink_is_due(): is it worth a write? */
 bool transfer_sink_is_due(const struct transfer_sink *k, struct mono now);

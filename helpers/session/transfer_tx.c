@@ -71,7 +71,9 @@ transfer_tx_source(struct transfer *t, const struct ipc_source *m, int fd)
 	tx->fd = fd;
 	tx->positioned = m->positioned;
 	tx->offset = m->offset;
-	tx->left = m->size;
+	/* Of a stream the size is a guess: a folder may change after it was
+	 * measured.  It ends when it ends. */
+	tx->left = m->positioned ? m->size : -1;
 	if (m->positioned)
 		return 0;
 	tx->io = loop_io_new(t->s->loop, fd, on_readable, t);

@@ -140,6 +140,8 @@ ipc_transfer_put_open(struct buf_writer *w, const struct ipc_open *m)
 	put_i64(w, m->size);
 	put_text(w, m->name, sizeof(m->name));
 	put_text(w, m->verify, sizeof(m->verify));
+	put_i64(w, m->files);
+	put_i64(w, m->contents);
 }
 
 int
@@ -155,6 +157,8 @@ ipc_transfer_get_open(struct buf_reader *r, struct ipc_open *ret_open)
 	m.size = get_i64(r, 0);
 	get_text(r, m.name, sizeof(m.name));
 	get_text(r, m.verify, sizeof(m.verify));
+	m.files = get_i64(r, -1);
+	m.contents = get_i64(r, -1);
 	/* A worker may have been taken over: no path, whatever it says. */
 	check(r, strchr(m.name, '/') == NULL);
 	res = end(r);
@@ -168,6 +172,7 @@ ipc_transfer_put_sink(struct buf_writer *w, const struct ipc_sink *m)
 {
 	buf_put_u32(w, (uint32_t)m->result);
 	buf_put_u8(w, m->positioned);
+	buf_put_u8(w, m->sparse);
 	put_i64(w, m->offset);
 	put_text(w, m->reason, sizeof(m->reason));
 }
@@ -182,6 +187,8 @@ ipc_transfer_get_sink(struct buf_reader *r, struct ipc_sink *ret_sink)
 	m.result = (int32_t)buf_get_u32(r);
 	check(r, m.result <= 0);
 	m.positioned = get_flag(r);
+	m.sparse = get_flag(r);
+	check(r, m.positioned || !m.sparse);
 	m.offset = get_i64(r, 0);
 	get_text(r, m.reason, sizeof(m.reason));
 	res = end(r);

@@ -54,7 +54,9 @@ void ipc_transfer_get_boot(
 struct ipc_source {
 	bool positioned; /* a regular file: pread from offset on; else read */
 	int64_t offset;  /* at least 0 */
-	int64_t size;    /* payload bytes; -1: until it ends */
+	/* Payload bytes; -1: until it ends.  What is not positioned ends when
+	 * it ends, whatever this says. */
+	int64_t size;
 };
 void ipc_transfer_put_source(struct buf_writer *w, const struct ipc_source *m);
 int ipc_transfer_get_source(
@@ -68,6 +70,9 @@ struct ipc_open {
 	/* Safe as one component; "" for text.  Not terminated on the wire. */
 	char name[IPC_TRANSFER_MAX_NAME + 1];
 	char verify[IPC_TRANSFER_MAX_VERIFY + 1]; /* the peer's, checked */
+	/* What the peer says is in a folder; -1: nothing. */
+	int64_t files;
+	int64_t contents; /* their bytes, without the archive around them */
 };
 void ipc_transfer_put_open(struct buf_writer *w, const struct ipc_open *m);
 int ipc_transfer_get_open(struct buf_reader *r, struct ipc_open *ret_open);
@@ -77,6 +82,7 @@ int ipc_transfer_get_open(struct buf_reader *r, struct ipc_open *ret_open);
 struct ipc_sink {
 	int32_t result;
 	bool positioned; /* pwrite from offset on; else write */
+	bool sparse;     /* positioned: what is not written reads as zeros */
 	int64_t offset;  /* at least 0 */
 	char reason[IPC_TRANSFER_MAX_TEXT]; /* of a failure, for the peer */
 };

@@ -11,7 +11,8 @@
  *
  * Invariants: at most one lane is in STREAM, and it carries number `next`;
  * the ahead list is sorted, holds each number once, all above `next` or (while
- * nothing streams) not `next`; ahead_bytes <= STRIPE_RX_MAX_AHEAD.
+ * nothing streams) not `next`; ahead_bytes <= STRIPE_RX_MAX_AHEAD.  Those are
+ * announced bytes, room that is kept for them; memory is taken for what came.
  */
 #include "proto/tunnel/stripe_rx.h"
 
@@ -27,6 +28,9 @@
 #include "proto/tunnel/stripe_tx.h"
 
 #define NO_LANE SIZE_MAX
+/* Of a chunk's memory; then it grows with what comes, by this factor. */
+#define FIRST_BYTES 16384u
+#define GROWTH 4u
 #define PARK 1 /* admit(): not now */
 
 enum lane_state { HEAD, STREAM, AHEAD, SKIP };
@@ -38,7 +42,8 @@ struct ahead {
 	size_t lane;
 	uint32_t len;
 	uint32_t have; /* below len while its lane is in AHEAD */
-	uint8_t data[];
+	uint32_t cap;
+	uint8_t *data; /* owned; NULL until something came */
 };
 
 struct lane {
@@ -60,6 +65,7 @@ struct stripe_rx {
 	size_t streaming; /* lane, or NO_LANE */
 	TAILQ_HEAD(ahead_list, ahead) ahead;
 	size_t ahead_bytes;
+	size_t ahead_memory;
 	size_t unparsed_bytes;
 	size_t n_parked;
 	size_t n_done;
@@ -68,6 +74,16 @@ struct stripe_rx {
 	size_t n_lanes;
 	struct lane lanes[];
 };
+
+static void
+remove_ahead(struct stripe_rx *rx, struct ahead *a)
+{
+	rx->ahead_bytes -= a->len;
+	rx->ahead_memory -= a->cap;
+	TAILQ_REMOVE(&rx->ahead, a, link);
+	free(a->data);
+	free(a);
+}
 
 struct stripe_rx *
 stripe_rx_new(
@@ -97,10 +113,8 @@ stripe_rx_free(struct stripe_rx *rx)
 
 	if (rx == NULL)
 		return;
-	while ((a = TAILQ_FIRST(&rx->ahead)) != NULL) {
-		TAILQ_REMOVE(&rx->ahead, a, link);
-		free(a);
-	}
+	while ((a = TAILQ_FIRST(&rx->ahead)) != NULL)
+		remove_ahead(rx, a);
 	for (size_t i = 0; i < rx->n_lanes; i++)
 		fifo_fini(&rx->lanes[i].unparsed);
 	free(rx);
@@ -139,10 +153,8 @@ advance(struct stripe_rx *rx)
 		} else {
 			rx->next++;
 		}
-		rx->ahead_bytes -= a->len;
 		rx->moved = true;
-		TAILQ_REMOVE(&rx->ahead, a, link);
-		free(a);
+		remove_ahead(rx, a);
 	}
 	return r;
 }
@@ -181,13 +193,12 @@ keep_ahead(struct stripe_rx *rx, size_t lane, uint64_t sequence, uint32_t len)
 	if (sequence - rx->next >= STRIPE_RX_MAX_CHUNKS ||
 	    len > STRIPE_RX_MAX_AHEAD - rx->ahead_bytes)
 		return PARK;
-	a = malloc(sizeof(*a) + len);
+	a = calloc(1, sizeof(*a));
 	if (a == NULL)
 		return -ENOMEM;
 	a->sequence = sequence;
 	a->lane = lane;
 	a->len = len;
-	a->have = 0;
 	if (after != NULL)
 		TAILQ_INSERT_AFTER(&rx->ahead, after, a, link);
 	else
@@ -238,6 +249,29 @@ take_head(struct lane *l, const uint8_t *p, size_t len)
 	return n;
 }
 
+/* A length may be a lie: room for @n more bytes, and not much more than came.
+ */
+static int
+make_room(struct stripe_rx *rx, struct ahead *a, uint32_t n)
+{
+	uint32_t cap = a->cap > 0 ? a->cap : FIRST_BYTES;
+	uint8_t *data;
+
+	if (n <= a->cap - a->have)
+		return 0;
+	while (cap < a->have + n)
+		cap *= GROWTH;
+	if (cap > a->len)
+		cap = a->len;
+	data = realloc(a->data, cap);
+	if (data == NULL)
+		return -ENOMEM;
+	rx->ahead_memory += cap - a->cap;
+	a->data = data;
+	a->cap = cap;
+	return 0;
+}
+
 /* Some bytes of the chunk that a lane is in. */
 static int
 take_payload(struct stripe_rx *rx, size_t lane, const uint8_t *p, uint32_t n)
@@ -246,6 +280,9 @@ take_payload(struct stripe_rx *rx, size_t lane, const uint8_t *p, uint32_t n)
 	int r = 0;
 
 	if (l->state == AHEAD) {
+		r = make_room(rx, l->ahead, n);
+		if (r != 0)
+			return r;
 		memcpy(l->ahead->data + l->ahead->have, p, n);
 		l->ahead->have += n;
 	} else {
@@ -382,7 +419,7 @@ stripe_rx_is_end(const struct stripe_rx *rx)
 size_t
 stripe_rx_held(const struct stripe_rx *rx)
 {
-	return rx->ahead_bytes + rx->unparsed_bytes;
+	return rx->ahead_memory + rx->unparsed_bytes;
 }
 
 const char *

@@ -64,7 +64,8 @@ const char *stripe_rx_reason(const struct stripe_rx *rx);
 /** stripe_rx_is_end(): every lane had its FIN and everything was delivered. */
 bool stripe_rx_is_end(const struct stripe_rx *rx);
 
-/** stripe_rx_held(): bytes kept out of order or unparsed, for limits. */
+/** stripe_rx_held(): memory of what is out of order or unparsed.  It follows
+ * what came, never what was announced. */
 size_t stripe_rx_held(const struct stripe_rx *rx);
 
 #endif

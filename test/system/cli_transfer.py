@@ -9,11 +9,14 @@ Usage: cli_transfer.py derphole derptun derptunctl
 import base64
 import json
 import os
+import select
+import shutil
 import signal
 import stat
 import struct
 import subprocess
 import sys
+import time
 
 from cli_lib import (
     Daemon,
@@ -68,9 +71,9 @@ class Job:
                      "params": {"session": 5, **params}})
         return self.c.read()
 
-    def open(self, kind, name="", size=0, blocks=False):
+    def open(self, kind, name="", size=0, blocks=False, **more):
         return self.ask("transfer.open", kind=kind, name=name, size=size,
-                        blocks=blocks, verify="")
+                        blocks=blocks, verify="", **more)
 
     def save(self, body):
         return self.ask("transfer.save", bytes=body + 100, body=body)
@@ -213,6 +216,7 @@ def test_receive_file(p, d):
            j.fds), ("receive", True, True, []), "receive says what it takes")
     answer, fds = j.open("file", "f.bin", 5, True)
     ok(answer["result"]["positioned"], "a file takes offsets")
+    ok(answer["result"]["sparse"], "and is new")
     os.pwrite(fds[0], b"12345", 0)
     os.close(fds[0])
     equal(os.listdir(here), [], "nothing is there before it is whole")
@@ -264,8 +268,23 @@ def test_receive_rest(p, d):
     err = j.end()[2]
     contains(err, f'Receiving directory ({len(tar) / 1024:.1f}KiB) into: '
              '"tree"/\n', "words for a directory")
-    contains(err, "1 files, 5B (uncompressed)\n", "and what was in it")
+    ok(err.endswith("\n1 files, 5B (uncompressed)\n"),
+       "and what was in it, when nothing was announced")
     equal(os.listdir(os.path.join(here, "tree")), ["sub"], "it is there")
+    for name, files, rest in (("said", 1, ""), (
+            "lied", 7, "arrived: 1 files, 5B (uncompressed)\n")):
+        j = begin_receive(p, d, cwd=here)
+        _, fds = j.open("directory", name, len(tar), files=files, contents=5)
+        equal([read_line(j.child.stderr) for _ in range(2)],
+              [f'Receiving directory ({len(tar) / 1024:.1f}KiB) into: '
+               f'"{name}"/', f"{files} files, 5B (uncompressed)"],
+              "what is announced is said before it comes")
+        os.set_blocking(fds[0], True)
+        os.write(fds[0], tar)
+        os.close(fds[0])
+        j.save(len(tar))
+        equal(j.end()[2], rest, "what came, when that is something else")
+        shutil.rmtree(os.path.join(here, name))
     j = begin_receive(p, d, "-o", "other", cwd=here)
     _, fds = j.open("directory", "x", 10240)
     os.write(fds[0], b"no tar" * 100)
@@ -399,11 +418,37 @@ def test_ssh_accept(p, d):
     equal(code, 1, "no answer is no answer")
     contains(err, "confirmation required; rerun with --yes", "and told")
     j = Job(p, d, "ssh", "accept", SSH_CODE, "-y", method="session.connect")
-    want = b"\1" + peer_header("ssh_accept") + (KEY + " me@here").encode()
-    equal(read_fd(j.fds[0], len(want) + 1), want, "sends its key and ends")
+    want = peer_header("ssh_accept") + (KEY + " me@here").encode()
+    equal(read_fd(j.fds[0], 1), b"\1", "opens the stream")
+    ok(not select.select([j.fds[0]], [], [], 0.3)[0],
+       "and waits for the greeting: who has the key may be gone at once")
     os.write(j.fds[0], peer_header("ssh_invite"))
+    equal(read_fd(j.fds[0], len(want) + 1), want, "sends its key and ends")
     os.close(j.fds.pop())
-    equal(j.end(), (0, "", told + "Public key sent.\n"), "words")
+    j.c.request("session.stop")
+    j.c.answer()
+    equal(j.end(), (0, "", told + "Public key sent.\n"),
+          "done when the other side is")
+    # An inviter of v0.18.2 that is gone before it has ended its side.
+    j = Job(p, d, "ssh", "accept", SSH_CODE, "-y", method="session.connect")
+    os.write(j.fds[0], peer_header("ssh_invite"))
+    equal(read_fd(j.fds[0], len(want) + 2), b"\1" + want, "its key")
+    equal(j.end(-1053, "TUNNEL_LOST", "x"),
+          (0, "", told + "Public key sent.\n"), "is sent all the same")
+    j = Job(p, d, "ssh", "accept", SSH_CODE, "-y", method="session.connect")
+    os.write(j.fds[0], peer_header("ssh_invite"))
+    equal(read_fd(j.fds[0], len(want) + 2), b"\1" + want, "its key")
+    start = time.monotonic()
+    j.c.event("peer-gone", session=4)
+    j.c.request("session.stop")
+    ok(time.monotonic() - start < 2, "whose relay says that it is gone")
+    j.c.answer()
+    equal(j.end(), (0, "", told + "Public key sent.\n"), "has the key")
+    # One that is gone before it said anything.
+    j = Job(p, d, "ssh", "accept", SSH_CODE, "-y", method="session.connect")
+    equal(read_fd(j.fds[0], 1), b"\1", "opens the stream")
+    equal(j.end(-1053, "TUNNEL_LOST", "why"), (11, "", told + "why\n"),
+          "has no key")
 
 
 def main():

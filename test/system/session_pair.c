@@ -428,7 +428,7 @@ case_one_lost(enum ipc_kind kind)
 					    first, (long long)ms);
 			}
 	printf("# %s: worst %lld ms\n", kind_name, (long long)worst);
-	OK(worst < (getenv("ASAN_OPTIONS") == NULL ? 5000 : 9000),
+	OK(worst < (SANITIZED ? 9000 : 5000),
 	    "%s: no place is a bad one", kind_name);
 }
 

@@ -7,6 +7,7 @@ usage: transfers.py BUILD_FOLDER [ROW-PATTERN]
 """
 import contextlib
 import ctypes
+import json
 import os
 import pathlib
 import pty
@@ -355,8 +356,11 @@ def folders(p):
         a, b = ((base / name).stat().st_mtime for base in (
             top, p.target / 'tree'))
         fl.expect(int(b), int(a), f'time of {name}')
-    fl.expect_in('Receiving directory', said(receiver), 'summary')
-    fl.expect_in('files,', said(receiver), 'count')
+    said_first = receiver.lines['err'][:2]
+    fl.expect_in('Receiving directory', said_first[0], 'summary')
+    if not re.fullmatch(r'\d+ files, \S+ \(uncompressed\)', said_first[1]):
+        raise AssertionError(f'not announced: {said_first}')
+    fl.expect(len(receiver.lines['err']), 2, 'lines')
     sender, token = p.send(top)
     x.both_ended(sender, p.receive(token, '-o', 'elsewhere'), TIME)
     x.compare_trees(top, p.target / 'elsewhere', True)
@@ -387,6 +391,29 @@ def folder_oddities(p):
     x.leftovers(p.target, {'tree'})
 
 
+def folder_changes(p):
+    """A folder that is another one by the time it is sent."""
+    top = p.source / 'tree'
+    later = top / 'later'  # than the pipe between packer and worker is long
+    later.mkdir(parents=True)
+    x.make_file(top / 'big', 3 * MIB)
+    for n in range(3):
+        (later / f'{n}').write_text('12345')
+    for change, want in ((lambda: (later / 'new').write_text('x' * 5000),
+                          '5 files, 3.0MiB'),
+                         ((later / '0').unlink, '4 files, 3.0MiB'),
+                         (lambda: (later / '1').write_text('x' * 2 * MIB),
+                          '4 files, 5.0MiB')):
+        sender, token = p.send(top)
+        change()
+        receiver = p.receive(token)
+        x.both_ended(sender, receiver, TIME)
+        x.compare_trees(top, p.target / 'tree', True)
+        for q in (sender, receiver):
+            fl.expect_in(f'{want} (uncompressed)', q.lines['err'][-1], 'word')
+        shutil.rmtree(p.target / 'tree')
+
+
 def strange_names(p):
     """No name of a file reaches the terminal as it is."""
     name = 'a\x1b[31mb\nc\u202ed'
@@ -407,14 +434,40 @@ def strange_names(p):
 
 
 def holes(p):
-    """A file that is mostly holes."""
+    """A file of 5 GiB that is mostly holes stays one."""
     path = p.source / 'sparse'
+    is_slow = fl.is_sanitized(p.daemons[0].pid)
+    size = (90 * MIB if is_slow else 5 * KIB * MIB) + 12345
+    parts = {0: b'first', 40 * MIB - 3: b'middle', size - 70 * KIB: b'last'}
     with open(path, 'wb') as f:
-        f.seek(40 * MIB)
-        f.write(b'middle')
-        f.truncate(90 * MIB)
-    p.file('sparse')
-    check(p.target / 'sparse', x.digest_of(path))
+        for offset, data in parts.items():
+            f.seek(offset)
+            f.write(data)
+        f.truncate(size)
+    sender, token = p.send(path)
+    receiver = p.receive(token)
+    x.both_ended(sender, receiver, 4 * TIME)
+    got = p.target / 'sparse'
+    fl.expect(got.stat().st_size, size, 'size')
+    for offset, data in ((0, b''), *parts.items()):
+        with open(got, 'rb') as f:
+            f.seek(max(0, offset - 4096))
+            want = bytes(min(offset, 4096)) + data
+            fl.expect(f.read(len(want) + 4096),
+                      (want + bytes(4096))[:size - max(0, offset - 4096)],
+                      f'bytes at {offset}')
+    if got.stat().st_blocks * 512 > 2 * MIB:
+        raise AssertionError(f'{got.stat().st_blocks // 2} KiB on disk')
+    # The whole of it, without the holes being read twice.
+    subprocess.run(['cmp', path, got], check=True)
+    got.unlink()
+    # All zeros, and zeros at the end.
+    for name, data in (('zeros', bytes(700 * KIB)),
+                       ('tail', b'x' * 70 * KIB + bytes(500 * KIB))):
+        (p.source / name).write_bytes(data)
+        p.file(name)
+        fl.expect((p.target / name).read_bytes(), data, name)
+    return f'{size} bytes'
 
 
 # What is in the way ----------------------------------------------------------
@@ -449,6 +502,21 @@ def full_disk(p):
         x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
 
 
+def no_quota(p):
+    """More than the user may have."""
+    if shutil.which('strace') is None:
+        raise l.Skip('strace is not installed')
+    inject = ('strace', '-f', '-qq', '-o', '/dev/null', '-e',
+              'trace=fallocate', '-e', 'inject=fallocate:error=EDQUOT')
+    p.make('f', 3 * MIB)
+    sender, token = p.send(p.source / 'f')
+    receiver = p.receive(token, prefix=inject)
+    x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
+    for q in (sender, receiver):
+        fl.expect_in('quota', said(q).lower(), 'reason')
+    x.leftovers(p.target)
+
+
 def read_only(p):
     """A target that cannot be written to."""
     p.make('f', 100000)
@@ -477,6 +545,34 @@ def source_changes(p):
     x.both_ended(sender, receiver, TIME, (LOCAL_IO, REMOTE_IO))
     copy.join()
     os.close(r)
+
+
+def folder_shrinks(p):
+    """A file of a folder that is cut while it is sent: no zeros in its place."""
+    top = p.source / 'tree'
+    top.mkdir()
+    x.make_file(top / 'big', 30 * MIB)
+    sender, token = p.send(top)
+    os.truncate(top / 'big', 10 * MIB)  # the pipe to the packer is shorter
+    receiver = p.receive(token)
+    x.both_ended(sender, receiver, TIME, (LOCAL_IO, REMOTE_IO))
+    fl.expect_in('big', said(sender), 'which file')
+    x.leftovers(p.target)
+
+
+def vanished(p):
+    """A source that is gone before anybody came."""
+    p.make('f', 3 * MIB)
+    sender, token = p.send(p.source / 'f')
+    (p.source / 'f').unlink()  # it is open: what was announced is sent
+    x.both_ended(sender, p.receive(token), TIME)
+    fl.expect((p.target / 'f').stat().st_size, 3 * MIB, 'size')
+    (p.target / 'f').unlink()
+    p.make('f', 3 * MIB)
+    sender, token = p.send(p.source / 'f')
+    os.truncate(p.source / 'f', 0)
+    x.both_ended(sender, p.receive(token), TIME, (LOCAL_IO, REMOTE_IO))
+    x.leftovers(p.target)
 
 
 def drain(fd):
@@ -590,11 +686,13 @@ def interrupted_early(p):
         fl.expect(q.stop(signal.SIGINT, 5), INTERRUPTED, f'{args[0]}')
 
 
-def killed(who, what, how):
+def killed(who, what, how, flags=()):
     """kill -9: the other side is told, or notices, and nothing is left."""
     def test(lab, relay):
         a, b = (fl.Daemon(lab, n, relay) for n in 'ab')
         p = Pair(lab, relay, a, b)
+        p.a.flags += flags
+        p.b.flags += flags
         with held(p, how) as (sender, receiver):
             victim = sender if who == 'sender' else receiver
             other = receiver if who == 'sender' else sender
@@ -707,6 +805,76 @@ def progress(p):
     fl.expect_in('Receiving file (30.0MiB) into: "f"', text, 'summary')
 
 
+PIPE_BYTES = 64 * KIB
+
+
+def progress_events(lines):
+    events = [json.loads(t) for t in lines if t.startswith('{')]
+    return [e for e in events if e.get('event') == 'progress']
+
+
+def check_progress(events, size, is_sender):
+    """Numbers that grow, never beyond the size, and end there."""
+    fl.expect([e['final'] for e in events[:-1]], [False] * (len(events) - 1),
+              'final, before the last')
+    last = events[-1]
+    fl.expect((last['final'], last['moved'], last['total']), (True, size, size),
+              'the last')
+    if is_sender:
+        fl.expect(last['peer_written'], size, 'what the peer has')
+    seen = {'moved': 0, 'peer_written': 0, 'peer_elapsed_ms': 0}
+    for e in events:
+        fl.expect(e['total'], size, 'total')
+        for name, before in seen.items():
+            if e[name] < before:
+                raise AssertionError(f'{name} went back: {events}')
+            seen[name] = e[name]
+        if e['moved'] > size or e['peer_written'] > (
+                e['moved'] if is_sender else size):
+            raise AssertionError(f'more than there is: {e}')
+
+
+def json_progress(p):
+    """Progress for programs: bytes that the receiver has written."""
+    size = 9 * MIB
+    p.make('f', size)
+    watchers = [fl.Rpc(d.socket) for d in p.daemons]
+    for w in watchers:
+        w.call('session.subscribe')
+    r, w = os.pipe()
+    sender = p.a.start('send', '--json', p.source / 'f')
+    token = sender.wait_line('"token": ?"([^"]+)"', TIME, 'out').group(1)
+    receiver = p.receive(token, '--json', '-o', f'/dev/fd/{w}', pass_fds=[w])
+    os.close(w)
+    got = 0
+    while got < MIB:
+        got += len(os.read(r, MIB - got))
+    time.sleep(2)  # the pipe is full; reports come twice a second
+    moved = progress_events(receiver.lines['err'])[-1]['moved']
+    if not got <= moved <= got + PIPE_BYTES:
+        raise AssertionError(f'written: {moved}, but {got} were read')
+    there = progress_events(sender.lines['out'])[-1]
+    fl.expect(there['peer_written'], moved, 'written, at the sender')
+    if there['moved'] <= moved:
+        raise AssertionError(f'the sender is not ahead: {there}')
+    thread = threading.Thread(target=drain, args=(r,))
+    thread.start()
+    x.both_ended(sender, receiver, TIME)
+    thread.join()
+    os.close(r)
+    check_progress(progress_events(sender.lines['out']), size, True)
+    check_progress(progress_events(receiver.lines['err']), size, False)
+    for watcher, is_sender in zip(watchers, (True, False)):
+        watcher.sock.settimeout(1)
+        events = []
+        with contextlib.suppress(TimeoutError):
+            while (message := watcher.line()) is not None:
+                events.append(message.get('params', {}))
+        check_progress([e for e in events if e.get('event') == 'progress'],
+                       size, is_sender)
+        watcher.close()
+
+
 def ssh_keys(p):
     """Invite and accept: asked, refused, twice."""
     key = p.source / 'id_ed25519'
@@ -748,9 +916,9 @@ def main():
     rows = [(t.__doc__.split('\n')[0].rstrip('.:'), row(t)) for t in (
         tar_pipe, slow_reader, slow_writer, silent_writer, appending, offsets,
         file_targets, existing, empty, texts, folders, folder_oddities,
-        strange_names, holes, full_disk, read_only, source_changes,
-        odd_sources, broken_pipe, interrupted_early, second_claimant,
-        wrong_kinds, progress, ssh_keys)]
+        folder_changes, strange_names, holes, full_disk, no_quota, read_only,
+        source_changes, folder_shrinks, vanished, odd_sources, broken_pipe, interrupted_early, second_claimant,
+        wrong_kinds, progress, json_progress, ssh_keys)]
     rows += [(f'Ctrl-C at the {"sender" if at else "receiver"}, {how}',
               row(interrupted(how, at)))
              for how in ('pipe', 'file', 'fifo') for at in (True, False)]
@@ -758,6 +926,10 @@ def main():
               killed(who, what, how))
              for what in ('command', 'daemon', 'worker')
              for who in ('sender', 'receiver') for how in ('file', 'fifo')]
+    # Nobody hears of a peer that died there but by its silence.
+    rows += [(f'kill -9 of the {what} at the {who}, relay only',
+              killed(who, what, 'fifo', ('--force-relay',)))
+             for what in ('daemon', 'worker') for who in ('sender', 'receiver')]
     return fl.main(rows, sys.argv)
 
 

@@ -368,8 +368,8 @@ test_changes(void)
 	folder("src", 0755);
 	put("src/a", "", 0644);
 	EQ_INT(truncate("src/a", 4 << 20), 0, "4 MiB");
-	EQ_INT(pack_while(change_shrink), 1, "a file shrinks: a fault");
-	EQ_INT(tar_len, whole - BLOCK, "and the archive is well-formed");
+	EQ_INT(pack_while(change_shrink), 99, "a file shrinks: the end");
+	OK(tar_len < 2 << 20, "and nothing is made up for what is missing");
 	EQ_INT(truncate("src/a", 4 << 20), 0, "4 MiB");
 	EQ_INT(pack_while(change_grow), 1, "a file grows: a fault");
 	EQ_INT(tar_len, whole - BLOCK, "and the archive is well-formed");

@@ -6,6 +6,7 @@
 #include "daemon/backoff.h"
 #include "daemon/claim_token.h"
 #include "daemon/latency.h"
+#include "daemon/places.h"
 #include "daemon/relay_target.h"
 #include "daemon/signer.h"
 #include "daemon/worker_exit.h"
@@ -39,6 +40,35 @@ test_backoff(void)
 	OK(is_near(backoff_next(&b), 250), "and from the start");
 	backoff_init(&b, 1000, 30000, false);
 	OK(is_near(backoff_next(&b), 1000), "without an immediate one");
+}
+
+static size_t
+take_all(struct places *p, uid_t uid)
+{
+	size_t n = 0;
+
+	while (places_take(p, uid, 1000, 500))
+		n++;
+	return n;
+}
+
+static void
+test_places(void)
+{
+	struct places p = { 0 };
+
+	EQ_INT(take_all(&p, 1001), PLACES_MAX_UID, "a stranger gets a few");
+	EQ_INT(take_all(&p, 1002), PLACES_MAX_UID, "another one, too");
+	EQ_INT(take_all(&p, 1003), PLACES_MAX_UID, "and a third");
+	EQ_INT(take_all(&p, 1004), 0, "the rest is not for strangers");
+	EQ_INT(take_all(&p, 1000), PLACES_RESERVED, "but for the owner");
+	EQ_INT(take_all(&p, 0), 0, "full is full");
+	p.n = 0;
+	EQ_INT(take_all(&p, 1000), PLACES_MAX_UID, "an owner cannot have all");
+	EQ_INT(take_all(&p, 500), PLACES_MAX - PLACES_MAX_UID,
+	    "the daemon's own uid can");
+	p.n = 0;
+	EQ_INT(take_all(&p, 0), PLACES_MAX, "and root");
 }
 
 /* What a TLS 1.3 server signs: RFC 8446 section 4.4.3, its own example. */
@@ -226,6 +256,7 @@ main(void)
 	if (secret_init() < 0)
 		return 1;
 	test_backoff();
+	test_places();
 	test_signer();
 	test_exit_text();
 	test_targets();

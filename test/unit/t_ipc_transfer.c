@@ -104,7 +104,12 @@ test_source(void)
 static void
 test_open(void)
 {
-	struct ipc_open m = { .kind = 2, .blocks = true, .size = 12 }, got;
+	struct ipc_open m = { .kind = 2,
+		.blocks = true,
+		.size = 12,
+		.files = -1,
+		.contents = INT64_MAX },
+			got;
 	struct buf_writer w = buf_writer(bytes, sizeof(bytes));
 	struct buf_reader r;
 
@@ -116,6 +121,13 @@ test_open(void)
 	EQ_INT(ipc_transfer_get_open(&r, &got), 0, "open is read");
 	OK(memcmp(&m, &got, sizeof(m)) == 0, "as written");
 	REFUSES_CUTS(ipc_transfer_get_open, &got, w.len, "open");
+	m.contents = -2;
+	w = buf_writer(bytes, sizeof(bytes));
+	ipc_transfer_put_open(&w, &m);
+	r = buf_reader(bytes, w.len);
+	EQ_INT(ipc_transfer_get_open(&r, &got), -DT_ERR_IPC,
+	    "fewer bytes than none");
+	m.contents = 0;
 	m.name[3] = '/';
 	w = buf_writer(bytes, sizeof(bytes));
 	ipc_transfer_put_open(&w, &m);
@@ -132,7 +144,10 @@ test_open(void)
 static void
 test_sink(void)
 {
-	struct ipc_sink m = { .result = -ENOSPC, .positioned = true }, got;
+	struct ipc_sink m = { .result = -ENOSPC,
+		.positioned = true,
+		.sparse = true },
+			got;
 	struct buf_writer w = buf_writer(bytes, sizeof(bytes));
 	struct buf_reader r;
 
@@ -143,6 +158,10 @@ test_sink(void)
 	EQ_INT(ipc_transfer_get_sink(&r, &got), 0, "sink is read");
 	OK(memcmp(&m, &got, sizeof(m)) == 0, "as written");
 	REFUSES_CUTS(ipc_transfer_get_sink, &got, w.len, "sink");
+	bytes[4] = 0;
+	r = buf_reader(bytes, w.len);
+	EQ_INT(ipc_transfer_get_sink(&r, &got), -DT_ERR_IPC,
+	    "holes in what has no positions");
 	bytes[0] = 0; /* positive */
 	r = buf_reader(bytes, w.len);
 	EQ_INT(ipc_transfer_get_sink(&r, &got), -DT_ERR_IPC, "no error code");

@@ -151,7 +151,15 @@ test_lengths(void)
 	EQ_INT(out_file_open(&p, &f), 0, "reserved");
 	EQ_INT(fstat(out_file_fd(f), &st), 0, "stat");
 	OK(st.st_blocks >= 2048 && st.st_size == 0, "space, but no length");
+	EQ_INT(pwrite(out_file_fd(f), "x", 1, 0), 1, "its first byte");
+	EQ_INT(pwrite(out_file_fd(f), "x", 1, (1 << 20) - 1), 1, "and last");
+	EQ_INT(out_file_commit(f, 1 << 20), 0, "commit");
 	out_file_free(f);
+	EQ_INT(stat("d", &st), 0, "stat");
+	OK(st.st_blocks < 64 && st.st_size == 1 << 20,
+	    "what was not written is a hole: %lld blocks",
+	    (long long)st.st_blocks);
+	EQ_INT(unlink("d"), 0, "clean");
 	p.size = INT64_C(1) << 62;
 	EQ_INT(try_open(p), -EFBIG, "larger than any file");
 	EQ_INT(files_count("."), 0, "nothing is left");

@@ -243,6 +243,36 @@ test_look_ahead_in_numbers(void)
 	stripe_rx_free(rx);
 }
 
+/* Lengths that nothing follows. */
+static void
+test_announced_only(void)
+{
+	struct stripe_rx *rx;
+	uint8_t wire[STRIPE_FRAME_LEN + 1];
+	size_t n_lanes = STRIPE_RX_MAX_AHEAD / STRIPE_MAX_CHUNK;
+	int bad = 0;
+
+	for (size_t more = 0; more <= 1; more++) {
+		rx = fresh(n_lanes + 1);
+		for (size_t i = 1; i <= n_lanes; i++) {
+			struct buf_writer w = buf_writer(wire, sizeof(wire));
+
+			buf_put_u64(&w, i);
+			buf_put_u32(&w, STRIPE_MAX_CHUNK);
+			buf_put_u8(&w, 7);
+			bad += stripe_rx_input(rx, i, wire,
+				   STRIPE_FRAME_LEN + more, false) != 0;
+		}
+		EQ_INT(bad, 0, "chunks are announced, %zu octets come", more);
+		OK(stripe_rx_held(rx) <= more * n_lanes * 16384,
+		    "no memory for what does not come: %zu",
+		    stripe_rx_held(rx));
+		EQ_INT(chunk(rx, 0, n_lanes + 1, STRIPE_MAX_CHUNK, 1), 0,
+		    "but their room is kept: the next one is parked");
+		stripe_rx_free(rx);
+	}
+}
+
 static void
 test_look_ahead_in_bytes(void)
 {
@@ -342,6 +372,7 @@ main(void)
 	test_violations();
 	test_look_ahead_in_numbers();
 	test_look_ahead_in_bytes();
+	test_announced_only();
 	test_random();
 	return tap_done();
 }

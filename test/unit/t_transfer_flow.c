@@ -5,6 +5,7 @@
  * v0.18.2. */
 #include "proto/transfer/transfer_flow.h"
 
+#include "proto/rendezvous/native.h"
 #include "test/unit/transfer_flow_rig.h"
 
 static void
@@ -73,7 +74,7 @@ test_complete_repeats(void)
 static void
 test_native_end(void)
 {
-	struct transfer_flow *f = receiver_at(TRANSFER_MOVING, 100);
+	struct transfer_flow *f = flow_receiver_at(TRANSFER_MOVING, 100);
 	uint8_t native[NATIVE_MAX_WIRE];
 	struct buf_writer w = buf_writer(native, sizeof(native));
 
