@@ -402,7 +402,7 @@ on_dialed(void *arg, int r, int fd)
 	struct relay_link *link = arg;
 
 	link->dial = NULL;
-	if (r == 0 && link->failures == 0) {
+	if (r == 0 && link->failures == 0 && !link->lingering) {
 		link->attempt_ends = mono_min(link->attempt_ends,
 		    mono_add(loop_now(link->pool->loop), RELAY_LINK_FIRST_US));
 		loop_timer_at(link->timer, link->attempt_ends);
