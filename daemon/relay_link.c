@@ -5,7 +5,7 @@
  * CONNECTING: dial, TLS, upgrade, ClientInfo; the next target each time one
  * fails.  CONNECTED from ServerInfo on.  Any failure leads to WAITING for a
  * backoff that only a connection of 30 s resets.  The whole attempt has a
- * budget, the first one in a row half of what derp_client takes.
+ * budget, 10 s; of the first one in a row TLS and what follows get only half.
  *
  * Output goes derp_client queue -> tls -> socket.  Only as much is put into tls
  * as one turn can send, so that the queue with the limit is the first one.
@@ -400,6 +400,11 @@ on_dialed(void *arg, int r, int fd)
 	struct relay_link *link = arg;
 
 	link->dial = NULL;
+	if (r == 0 && link->failures == 0 && !link->lingering) {
+		link->attempt_ends = mono_min(link->attempt_ends,
+		    mono_add(loop_now(link->pool->loop), RELAY_LINK_FIRST_US));
+		loop_timer_at(link->timer, link->attempt_ends);
+	}
 	if (r == 0)
 		r = open_stream(link, fd);
 	if (r < 0) {
@@ -413,8 +418,7 @@ start(struct relay_link *link)
 {
 	struct mono now = loop_now(link->pool->loop);
 
-	link->attempt_ends = mono_add(now,
-	    link->failures == 0 ? RELAY_LINK_FIRST_US : DERP_CLIENT_CONNECT_US);
+	link->attempt_ends = mono_add(now, DERP_CLIENT_CONNECT_US);
 	loop_timer_at(link->timer, link->attempt_ends);
 	link->dial = relay_dial_new(
 	    link->pool->loop, &link->targets[link->target], on_dialed, link);

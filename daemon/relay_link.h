@@ -25,10 +25,9 @@ struct relay_link;
 #define RELAY_LINK_HIGH ((size_t)256 * 1024)
 /* Packets that may wait: what workers can hand over in one turn. */
 #define RELAY_LINK_MAX_OUTPUT ((size_t)1024 * 1024)
-/* What the first attempt in a row may take, dial and all, as peer v0.18.2 has
- * it; others have DERP_CLIENT_CONNECT_US.  A connection can hang that the next
- * one is spared: a full accept queue, a packet of the handshake lost too often.
- */
+/* What a server may take from its accept to ServerInfo in the first attempt in
+ * a row; in others DERP_CLIENT_CONNECT_US is all that there is.  A connection
+ * can hang that the next one is spared, as with a full accept queue. */
 #define RELAY_LINK_FIRST_US (5 * MONO_SEC)
 /* Retries after a failure: at once, then 250 ms doubling to 15 s. */
 #define RELAY_LINK_RETRY_US (250 * MONO_MS)

@@ -63,6 +63,28 @@ def restarted(lab, relay, down):
     return f'flows {taken:.1f} s after the restart; exchanges {rounds}'
 
 
+def goes_on(lab, relay):
+    """No timer is waited for once the relay is back."""
+    with pair(lab, relay) as (a, b):
+        service = f.Service()
+        server, client = a.tokens()
+        offer = a.serve(server, service.address, FORCE)
+        use, address = b.tunnel(client, FORCE)
+        notes = []
+        for down in (1, 1, 3):
+            pinger = f.Pinger(lab, address, service.address)
+            time.sleep(1)
+            start = time.monotonic()
+            restart(lab, relay, down)
+            away_ms = (time.monotonic() - start) * 1000
+            time.sleep(1)
+            notes.append(pinger.check(pause_ms=away_ms + 500))
+        f.must_live(offer, use)
+        f.leave(use, offer)
+        service.close()
+    return '\n'.join(notes)
+
+
 def down_long(lab, relay):
     """20 s without relay: the tunnel is lost and comes back by itself."""
     with pair(lab, relay) as (a, b):
@@ -340,6 +362,7 @@ ROWS = [
      lambda lab, relay: restarted(lab, relay, 1)),
     ('6: relay killed, back after 5 s',
      lambda lab, relay: restarted(lab, relay, 5)),
+    ('6: relay killed, and how soon it goes on', goes_on),
     ('6: relay away for 20 s', down_long),
     ('7: no relay there', unreachable),
     ('7: a name nobody resolves', nameless),
