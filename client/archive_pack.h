@@ -33,7 +33,8 @@ struct archive_pack_params {
  *              is exact.
  *
  * Returns 0, -DT_ERR_UNSUPPORTED (a link; reported as LINK), -ELIBACC (no
- * libarchive), -ENOMEM, -errno of the top.  Everything else is reported and counted.
+ * libarchive), -ENOMEM, -errno of the top.  Everything else is reported and
+ * counted.
  */
 int archive_pack_measure(const struct archive_pack_params *params,
     struct archive_totals *ret_totals);
