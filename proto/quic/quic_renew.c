@@ -17,6 +17,9 @@
 /* Offset of the counter in a connection id of ours, see quic_endpoint_cid(). */
 #define COUNTER_AT 6
 #define LONG_HEADER 0x80
+/* At most two ids each, so half of what ngtcp2 bears may be on its way. */
+#define RENEW_BURST 4
+#define RENEW_REST_US (500 * MONO_MS)
 
 void
 quic_renew_init(struct quic_conn *c)
@@ -29,6 +32,7 @@ quic_renew_init(struct quic_conn *c)
 	p->path.local.addrlen = sizeof(p->local);
 	p->path.remote.addr = (ngtcp2_sockaddr *)(void *)&p->remote;
 	p->path.remote.addrlen = sizeof(p->remote);
+	damper_init(&p->damper, RENEW_BURST, RENEW_REST_US);
 	c->renewable = c->ep->renewable;
 }
 
@@ -52,11 +56,22 @@ quic_renew_conn(struct quic_conn *c, struct mono now)
 
 	if (!c->renewable || c->ep->p.server || c->state != QUIC_CONN_READY)
 		return;
+	/* Ids are given up, and ngtcp2 ends a connection that owes its peer
+	 * the end of 16.  So: not faster than they can be acknowledged, and not
+	 * while nothing comes back; then nothing was learned either that could
+	 * be wrong. */
+	if (c->heard_ns == p->heard_ns ||
+	    mono_before(now, damper_next(&p->damper)))
+		return;
 	p->local.sin_addr.s_addr++;
 	/* Without a spare id, or before the peer is sure of the handshake, it
 	 * goes on with what it knows. */
 	if (ngtcp2_conn_initiate_immediate_migration(
-		c->conn, &p->path, quic_conn_clock(c, now)) != 0)
+		c->conn, &p->path, quic_conn_clock(c, now)) != 0) {
 		p->local.sin_addr.s_addr--;
+	} else {
+		p->heard_ns = c->heard_ns;
+		damper_served(&p->damper, now);
+	}
 	quic_conn_touch(c);
 }

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <ngtcp2/ngtcp2.h>
 
+#include "lib/damper.h"
 #include "lib/queue.h"
 #include "proto/quic/quic_conn.h"
 #include "proto/quic/quic_endpoint.h"
@@ -74,7 +75,9 @@ TAILQ_HEAD(quic_stream_queue, quic_stream);
 /* Addresses that only ngtcp2 ever sees; see quic_renew.c. */
 struct quic_path {
 	struct sockaddr_in local, remote;
-	ngtcp2_path path; /* points to the two */
+	ngtcp2_path path;  /* points to the two */
+	uint64_t heard_ns; /* of the connection, when it was renewed last */
+	struct damper damper;
 };
 
 struct quic_conn {
