@@ -86,11 +86,12 @@ def wait_said(path, line, timeout=20):
         time.sleep(0.01)
 
 
-def stopwatch(lab, until, args, env, **kwargs):
+def stopwatch(lab, until, args, env, prefix=(), **kwargs):
     """Milliseconds from the start of a command; see stopwatch.c for until."""
-    done = subprocess.run([str(lab.build / 'test/bench/stopwatch'), until,
-                           *args], env=env, stderr=subprocess.PIPE, text=True,
-                          check=False, **kwargs)
+    done = subprocess.run(
+        [*map(str, prefix), str(lab.build / 'test/bench/stopwatch'), until,
+         *map(str, args)], env=env, stderr=subprocess.PIPE, text=True,
+        check=False, **kwargs)
     if done.returncode != 0:
         raise AssertionError(done.stderr)
     return float(done.stderr)

@@ -48,8 +48,16 @@ class Side(x.Party):
         self.ns = ns
 
     def start(self, *args, prefix=(), **kwargs):
-        where = self.ns.prefix() if self.ns else ()
-        return super().start(*args, prefix=[*where, *prefix], **kwargs)
+        return super().start(*args, prefix=[*self.where(), *prefix], **kwargs)
+
+    def where(self):
+        return self.ns.prefix() if self.ns else ()
+
+    def timed(self, until, *args, **kwargs):
+        """Milliseconds that a command takes."""
+        return m.stopwatch(self.lab, until,
+                           [self.derphole, *args, *self.flags], self.env,
+                           prefix=self.where(), cwd=self.home, **kwargs)
 
 
 class Wire:
@@ -378,17 +386,15 @@ class TransferLanes:
         lane = f'{title}, {"relay only" if where == "relay" else "any way"}'
         self.bench.raw[f'{lane} ms'] = {'warm': times, 'cold': cold}
         share, goal = (0.5, '1/2') if where == 'relay' else (0.1, '1/10')
-        main = {n: [t['ms'] for t in v] for n, v in times.items()}
-        middle = {n: statistics.median(v) for n, v in main.items()}
+        middle = {n: statistics.median(v) for n, v in times.items()}
         value = {k: {'value': m.quantile(v, 0.99), 'spread': m.spread(v)}
-                 for k, v in main.items()}
-        beside = {f'{n} {k}': statistics.median(t[k] for t in times[n])
-                  for n in NAMES for k in times[n][0]}
-        beside.update({f'{n} cold': cold[n]['ms'] for n in NAMES})
+                 for k, v in times.items()}
+        beside = {f'{n} cold': cold[n] for n in NAMES}
         self.bench.row(f'{lane}, median', 'ms',
-                       {'value': middle['ours'], 'spread': m.spread(
-                           main['ours'])},
-                       {'value': middle['Go'], 'spread': m.spread(main['Go'])},
+                       {'value': middle['ours'],
+                        'spread': m.spread(times['ours'])},
+                       {'value': middle['Go'],
+                        'spread': m.spread(times['Go'])},
                        f'<= {goal} of Go',
                        middle['ours'] <= share * middle['Go'], beside=beside)
         self.bench.row(f'{lane}, p99', 'ms', value['ours'], value['Go'],
@@ -409,21 +415,17 @@ class TransferLanes:
             os.close(stdin)
             # So that what the listener still does is not measured.
             time.sleep(0.1)
-            start = time.monotonic()
-            first = sender.pipe(token, source)
-            if os.read(out, 2) != b'x':
-                raise AssertionError(f'no byte: {first.said()}')
-            came = time.monotonic()
-            over = max(when_ended(first), when_ended(second))
+            took = sender.timed(f'fd={out}', 'pipe', token, stdin=source,
+                                pass_fds=[out])
+            x.ended(second, LIMIT_S)
         finally:
             os.close(out)
             os.close(source)
-        return {'ms': (came - start) * 1000, 'ended': (over - start) * 1000}
+        return took
 
     @staticmethod
     def text(sender, receiver):
-        """send TEXT waits; receive, until both people have their prompts
-        back."""
+        """send TEXT waits; receive, until it has printed it and ended."""
         text = ('0123456789abcde\n' * (TEXT // 16)).encode()
         source, stdin = os.pipe()
         os.write(stdin, text)
@@ -432,23 +434,14 @@ class TransferLanes:
         try:
             first, token = sender.send(stdin=source)
             time.sleep(0.1)
-            start = time.monotonic()
-            second = receiver.receive(token, stdout=stdout)
+            took = receiver.timed('exit', 'receive', token, stdout=stdout,
+                                  stdin=subprocess.DEVNULL)
             os.close(stdout)
-            got = b''
-            while len(got) < len(text):
-                data = os.read(out, len(text) + 1)
-                if not data:
-                    break
-                got += data
-            came = time.monotonic()
-            over = [when_ended(p) for p in (second, first)]
-            got += os.read(out, 1)
+            got = os.read(out, len(text) + 1)
+            x.ended(first, LIMIT_S)
         finally:
             os.close(out)
             os.close(source)
         if got != text:
-            raise AssertionError(f'{len(got)} bytes: {second.said()}')
-        return {'ms': (max(over) - start) * 1000,
-                'shown': (came - start) * 1000,
-                'received': (over[0] - start) * 1000}
+            raise AssertionError(f'{len(got)} bytes')
+        return took
