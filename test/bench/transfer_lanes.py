@@ -258,7 +258,7 @@ class TransferLanes:
     def throughput(self, shape, where):
         MEMORY.mkdir(exist_ok=True)
         w.run('mount', '-t', 'tmpfs', '-o',
-              f'size={2 * self.bytes + 2 * WARM_BYTES + (64 << 20)}', 'tmpfs',
+              f'size={3 * self.bytes + 4 * WARM_BYTES}', 'tmpfs',
               MEMORY)
         try:
             with Place(self, where) as place:
