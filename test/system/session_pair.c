@@ -428,8 +428,8 @@ case_one_lost(enum ipc_kind kind)
 					    first, (long long)ms);
 			}
 	printf("# %s: worst %lld ms\n", kind_name, (long long)worst);
-	OK(worst < (SANITIZED ? 9000 : 5000),
-	    "%s: no place is a bad one", kind_name);
+	OK(worst < (SANITIZED ? 9000 : 5000), "%s: no place is a bad one",
+	    kind_name);
 }
 
 static void
