@@ -13,7 +13,8 @@
  *	reset N CODE
  *	close C CODE
  *
- * It says "ready C" and "closed C KIND CODE REASON" on stdout.
+ * It says "ready C" and "closed C us|peer KIND CODE REASON" on stdout,
+ * and "refused N" of a stream that cannot be.
  *
  * usage: quic_puppet server|client SEED PEER_KEY FD
  */
@@ -92,7 +93,8 @@ on_closed(void *arg, struct quic_conn *c, const struct quic_close *why)
 	(void)arg;
 	if (i < p.n_conns)
 		p.conns[i] = NULL;
-	printf("closed %u %d %" PRIu64 " %s\n", i, (int)why->kind, why->code,
+	printf("closed %u %s %d %" PRIu64 " %s\n", i,
+	    why->by_peer ? "peer" : "us", (int)why->kind, why->code,
 	    why->reason);
 }
 

@@ -1,146 +1,168 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A lying sender of transfers that has real QUIC: the claim is made in Python,
-the streams come from the program quic_liar, and their packets are carried
-between it and the relay."""
-import base64
+"""A peer of transfers that has real QUIC: what is said, and what its streams
+carry, is up to the test; the program quic_puppet speaks QUIC for it, and the
+packets pass the relay."""
+import contextlib
 import json
 import os
 import pathlib
+import re
 import select
 import socket
 import struct
 import subprocess
-import threading
-
-from faults_lib import l
+import time
 
 import transfer_wire as w
+from faults_lib import l
 
 try:
     from nacl.signing import SigningKey
-except ImportError:  # transfer_wire skips for the same reason
+except ImportError as e:
     SigningKey = None
+    MISSING = str(e)
 
-STRIPE_WARM_UP = (1 << 64) - 1
-
-
-def block(offset, data, length=None):
-    return struct.pack('>QI', offset % (1 << 64), len(data)
-                       if length is None else length) + data
+WARM_UP = (1 << 64) - 1
 
 
-stripe = block
+def new_key():
+    """(seed, public key) of a peer."""
+    if SigningKey is None:
+        raise l.Skip(MISSING)
+    seed = os.urandom(32)
+    return seed, bytes(SigningKey(seed).verify_key)
 
 
-class Sender(w.Liar):
-    """Of a file: claimant, for a waiting `receive`, or issuer."""
+class Quic:
+    """The liar's end of QUIC, whose packets pass the relay, as long as somebody
+    waits here."""
 
-    def __init__(self, lab, relay, token):
-        super().__init__(relay, w.Token(token))
-        self.lab = lab
-        self.seed = os.urandom(32)
-        self.quic = SigningKey(self.seed).verify_key.encode()
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind((l.HOST, 0))
-        self.pin = self.token.quic
-        self.role = 'client'
-        self.process = None
-        self.address = None
+    def __init__(self, lab, liar, seed, role, peer_derp, peer_key):
+        self.liar, self.peer = liar, peer_derp
+        self.pair, theirs = socket.socketpair(
+            socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.said = ''
         self.heard = []
-        self._over = threading.Event()
-        self._thread = None
+        program = pathlib.Path(lab.build, 'test', 'system', 'quic_puppet')
+        # pylint: disable-next=consider-using-with
+        self.proc = subprocess.Popen(
+            [program.resolve(), role, seed.hex(), peer_key.hex(),
+             str(theirs.fileno())],
+            pass_fds=[theirs.fileno()], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE)
+        theirs.close()
+        os.set_blocking(self.proc.stdout.fileno(), False)
 
-    def offer(self, streams, **more):
-        """Claim; returns the answer."""
-        self.claim(parallel_initial=streams, parallel_cap=streams, **more)
-        answer = self.hear('v2_accept')
-        if answer is None or answer[1].get('accepted') is not True:
-            raise AssertionError(f'not accepted: {answer}')
-        return answer[1]
+    def tell(self, *commands):
+        self.proc.stdin.write(''.join(f'{c}\n' for c in commands).encode())
+        self.proc.stdin.flush()
 
-    def issue(self):
-        """A token of our own on the route of the one that was given."""
-        self.token.derp = self.client.key.public
-        self.token.quic = self.quic
-        self.token.session, self.token.secret = os.urandom(16), os.urandom(32)
-        self.role = 'server'
-        return self.token.text()
+    def turn(self, seconds=0.02):
+        sock = self.liar.client.sock
+        out = self.proc.stdout.fileno()
+        ready = select.select([sock, self.pair, out], [], [],
+                              0 if sock.pending() else seconds)[0]
+        if out in ready:
+            self.said += (os.read(out, 65536) or b'').decode()
+        while select.select([self.pair], [], [], 0)[0]:
+            packet = self.pair.recv(2048)
+            if not packet:
+                break
+            self.liar.client.send(self.peer, packet)
+        with contextlib.suppress(TimeoutError, socket.timeout, w.derp.Closed):
+            while True:
+                self._take(self.liar.client.packet(0.005)[1])
 
-    def serve(self, streams, **more):
-        """Accept the claim of a `receive` that has our token."""
-        claim = self.hear('v2_claim')
-        if claim is None:
-            raise AssertionError('no claim')
-        self.peer = claim[0]
-        self.pin = bytes(claim[1]['quic_public'])
-        self.accept(self.peer, parallel_initial=streams, parallel_cap=streams,
-                    **more)
-
-    def send(self, *streams, cut=()):
-        """Bytes of each stream; those in @cut have no end."""
-        words = []
-        for n, data in enumerate(streams):
-            path = self.lab.path(f'lie-{n}')
-            path.write_bytes(data)
-            words.append(f'{"cut:" if n in cut else ""}{path}')
-        self._thread = threading.Thread(target=self._carry, daemon=True)
-        self._thread.start()
-        host, port = self.sock.getsockname()
-        program = pathlib.Path(self.lab.build) / 'test' / 'system' / 'quic_liar'
-        self.process = subprocess.Popen(
-            [program, self.role, f'{host}:{port}', self.seed.hex(),
-             self.pin.hex(), *words], stdout=subprocess.PIPE, text=True)
-
-    def _carry(self):
-        """Packets, both ways.  One thread: a TLS connection is no toy for
-        two."""
-        try:
-            while not self._over.is_set():
-                sources = [self.sock] + (
-                    [self.client.sock] if self.address else [])
-                ready, _, _ = select.select(sources, [], [], 0.1)
-                if self.sock in ready:
-                    data, self.address = self.sock.recvfrom(2048)
-                    if len(data) > 1:  # else a server's hello
-                        self.client.send(self.peer, data)
-                if self.client.sock in ready or self.client.buf:
-                    self._take()
-        except (OSError, w.derp.Closed):
-            pass
-
-    def _take(self):
-        while not self._over.is_set():
-            try:
-                _, data = self.client.packet(0.01)
-            except (TimeoutError, socket.timeout):
-                return
-            try:
-                self.heard.append(json.loads(data))
-            except ValueError:
-                self.sock.sendto(data, self.address)
+    def _take(self, data):
+        if data[:1] != b'{':
+            self.pair.send(data)
+            return
+        with contextlib.suppress(ValueError):
+            self.heard.append(json.loads(data))
 
     def last(self, kind):
         """What was heard last of a kind; None."""
         return next((m[kind] for m in reversed(self.heard)
                      if m.get('type') == kind), None)
 
+    def pause(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.turn()
+
+    def until(self, text, seconds=10):
+        """Until the puppet has said it; the match."""
+        end = time.monotonic() + seconds
+        while (found := re.search(text, self.said)) is None:
+            if time.monotonic() > end:
+                raise AssertionError(f'no {text}: {self.said}')
+            self.turn()
+        return found
+
+    def run(self, process, seconds):
+        """Until our program ends; for how long that took."""
+        start = time.monotonic()
+        while process.proc.poll() is None:
+            if time.monotonic() > start + seconds:
+                process.proc.kill()
+                raise AssertionError(
+                    f'no end within {seconds} s: {process.said()}')
+            self.turn()
+        process.last_words()
+        return time.monotonic() - start
+
     def close(self):
-        said = None
-        if self.process is not None:
-            try:
-                said = self.process.communicate(timeout=5)[0]
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.communicate()
-        self._over.set()
-        if self._thread is not None:
-            self._thread.join()
-        self.sock.close()
-        super().close()
-        return said
+        self.proc.kill()
+        self.proc.wait()
+        self.proc.stdin.close()
+        self.proc.stdout.close()
+        self.pair.close()
 
 
-def blocks_offer(name, size, chunk):
-    return {'transfer_mode': 'blocks-v1', 'block_size': size,
-            'block_chunk_size': chunk, 'block_header':
-            base64.b64encode(w.header('file', name, size)).decode()}
+def claimant(lab, relay, text, **offer):
+    """The sender for a `receive` that shows a token, and thereby always asks
+    for one stream."""
+    seed, key = new_key()
+    token = w.Token(text)
+    liar = w.Liar(relay, token)
+    liar.quic = key
+    liar.claim(**offer)
+    answer = liar.hear('v2_accept')
+    if answer is None or answer[1].get('accepted') is not True:
+        raise AssertionError(f'not accepted: {answer}')
+    quic = Quic(lab, liar, seed, 'client', token.derp, token.quic)
+    quic.tell('dial')
+    return quic
+
+
+def issuer(lab, relay, like, receive, streams, **offer):
+    """The sender for a `receive` that is given a token, on the route of another
+    one: it takes as many streams as the sender likes.  (quic, process)"""
+    seed, key = new_key()
+    liar, text = w.issuer(relay, like, key)
+    process = receive(text)
+    claim = liar.hear('v2_claim')
+    if claim is None:
+        raise AssertionError(f'no claim: {process.said()}')
+    liar.accept(claim[0], parallel_initial=streams, parallel_cap=streams,
+                **offer)
+    return Quic(lab, liar, seed, 'server', claim[0],
+                bytes(claim[1]['quic_public'])), process
+
+
+def frame(sequence, data=b'', length=None):
+    """A stripe with its number, a block with its offset."""
+    return struct.pack('>QI', sequence % (1 << 64),
+                       len(data) if length is None else length) + data
+
+
+def write(n, *parts):
+    return f'write {n} ' + b''.join(parts).hex()
+
+
+def streams_of(*parts, ended=True):
+    """Commands: a stream for the bytes of each."""
+    for n, data in enumerate(parts):
+        yield from (f'open {n} 0', write(n, data))
+        if ended:
+            yield f'fin {n}'

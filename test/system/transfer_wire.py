@@ -123,10 +123,11 @@ class Liar:
         return None
 
 
-def issuer(relay, like):
+def issuer(relay, like, quic=None):
     """A token of our own, on the route of another one, and its peer."""
     token = Token(like)
     liar = Liar(relay, token)
+    liar.quic = quic or liar.quic
     token.derp = liar.client.key.public
     token.quic = liar.quic
     token.session, token.secret = os.urandom(16), os.urandom(32)
@@ -144,6 +145,13 @@ def header(kind, name=None, size=None, **more):
 def framed(text, length=None):
     return b'DERPHOLE1' + struct.pack(
         '>I', len(text) if length is None else length) + text
+
+
+def blocks_offer(name, size, chunk):
+    """What a claim or its answer says of a file that comes in blocks."""
+    return {'transfer_mode': 'blocks-v1', 'block_size': size,
+            'block_chunk_size': chunk, 'block_header':
+            base64.b64encode(header('file', name, size)).decode()}
 
 
 def verify(token):

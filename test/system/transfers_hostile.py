@@ -21,7 +21,6 @@ import time
 import faults_lib as fl
 from faults_lib import l
 
-import transfer_quic as q
 import transfer_wire as w
 import xfer as x
 
@@ -397,182 +396,8 @@ def bad_blocks(lab, relay):
     return f'{n + 1} claims'
 
 
-# What is on the streams, over real QUIC ---------------------------------------
-
-CHUNK = 1024
-STRIPE_MAX = 262144
-BODY = bytes(n * 7 % 251 for n in range(2 * CHUNK + 452))
-
-
-def good_block(n):
-    return q.block(n * CHUNK, BODY[n * CHUNK:(n + 1) * CHUNK])
-
-
-def block_rows():
-    """(title, streams, how many are agreed on, reason); that is None where
-    nothing is wrong."""
-    a, b, c = map(good_block, range(3))
-    size = len(BODY)
-    yield 'as it should be', (a + b + c,), 0, None
-    yield 'backwards on two streams', (c + a, b), 0, None
-    yield 'a middle block too short', (
-        a + q.block(CHUNK, BODY[CHUNK:2 * CHUNK - 1]) + c,), 0, 'want 1024'
-    yield 'a block too long', (
-        q.block(0, BODY[:CHUNK + 1]) + b + c,), 0, 'unexpected EOF'
-    yield 'a block of 4 GiB', (q.block(0, BODY, (1 << 32) - 1),), 0, \
-        'unexpected EOF'
-    yield 'the last block too short', (
-        a + b + q.block(2 * CHUNK, BODY[2 * CHUNK:-1]),), 0, 'want 452'
-    yield 'the last block too long', (
-        a + b + q.block(2 * CHUNK, BODY[2 * CHUNK:] + b'x'),), 0, 'exceeds'
-    yield 'an empty block', (a + q.block(CHUNK, b'') + b + c,), 0, 'empty'
-    yield 'overlapping', (
-        a + q.block(CHUNK // 2, BODY[:CHUNK]) + b + c,), 0, 'misaligned'
-    yield 'beyond the end', (a + b + c + q.block(3 * CHUNK, b'x'),), 0, \
-        'exceeds'
-    yield 'far beyond the end', (q.block(1 << 50, BODY[:CHUNK]),), 0, 'exceeds'
-    yield 'before the beginning', (q.block(-CHUNK, BODY[:CHUNK]),), 0, \
-        'negative'
-    yield 'offset of 2^63 - 1024', (
-        q.block((1 << 63) - CHUNK, BODY[:CHUNK]),), 0, 'exceeds'
-    yield 'twice', (a + b + a + c,), 0, 'duplicate'
-    yield 'twice, on two streams', (a + b, a + c), 0, 'duplicate'
-    yield 'a stream too many', (a + b, c), 1, 'received 2048'
-    yield 'one is missing', (a + c,), 0, f'received 1476 of {size}'
-    yield 'all are missing', (b'', b''), 0, f'received 0 of {size}'
-    yield 'the end is missing', (a + b,), 0, f'received 2048 of {size}'
-    yield 'cut in a head', (a + b + c[:7],), 0, 'unexpected EOF'
-    yield 'cut behind a head', (a + b + c[:12],), 0, 'unexpected EOF'
-    yield 'cut in a block', (a + b + c[:-1],), 0, 'unexpected EOF'
-    yield 'more behind all', (a + b + c + b'x',), 0, 'unexpected EOF'
-
-
-def stripe_rows():
-    head = w.header('file', 'f', 6)
-    warm = q.stripe(q.STRIPE_WARM_UP, b'')
-    s = [q.stripe(n, part) for n, part in enumerate((head, b'abc', b'def'))]
-    yield 'as it should be', (warm + s[0] + s[2], warm + s[1]), 0, None
-    yield 'one is missing', (warm + s[0], warm + s[2]), 0, 'missing'
-    yield 'twice', (warm + s[0] + s[1] + s[1] + s[2], warm), 0, 'duplicate'
-    yield 'twice, on two streams', (warm + s[0] + s[1], warm + s[1] + s[2]), \
-        0, 'duplicate'
-    yield 'too long', (warm + q.stripe(0, head, STRIPE_MAX + 1), warm), 0, 'too long'
-    yield 'cut behind a head', (warm + s[0] + s[1][:12], warm), 0, \
-        'unexpected EOF'
-    yield 'more than its size', (
-        warm + s[0] + s[1] + s[2] + q.stripe(3, b'g'), warm), 0, 'more than'
-    yield 'less than its size', (warm + s[0] + s[1], warm), 0, 'incomplete'
-
-
-def on_quic(rows, offer, body):
-    """All rows of one kind, each from a sender of its own."""
-    def test(lab, relay):
-        d, party, target = stage(lab, relay, 'derphole')
-        other, like = party.send('text')
-        other.stop(signal.SIGINT)
-        faults = []
-        for n, (title, streams, agreed, reason) in enumerate(rows()):
-            try:
-                lie_on_quic(lab, relay, party, target, like, streams,
-                            agreed or len(streams), offer, reason, body)
-            except AssertionError as e:
-                faults.append(f'{title}: {str(e)[:400]}')
-                shutil.rmtree(target)
-                target.mkdir()
-        d.wait_idle()
-        if faults:
-            raise AssertionError('\n'.join(faults))
-        return f'{n + 1} senders'
-    return test
-
-
-def lie_on_quic(lab, relay, party, target, like, streams, agreed, offer, reason,
-                body):
-    """A receiver that shows a token always asks for one stream; one that has
-    a token gets as many as the sender likes."""
-    closed = None
-    if agreed == 1:
-        receiver = party.start('receive', cwd=target)
-        sender = q.Sender(lab, relay,
-                          receiver.wait_line(x.TOKEN, TIME).group(1))
-        sender.offer(1, **offer)
-    else:
-        sender = q.Sender(lab, relay, like)
-        receiver = party.receive(sender.issue(), cwd=target)
-        sender.serve(agreed, **offer)
-    try:
-        sender.send(*streams)
-        status = x.ended(receiver, SOON, None)
-    finally:
-        closed = sender.close()
-    text = said(receiver)
-    clean(text)
-    if reason is None:
-        fl.expect((status, closed), (0, 'closed by peer kind=1 code=0\n'), text)
-        fl.expect((target / 'f').read_bytes(), body, 'the file')
-        fl.expect(sender.last('v2_complete')['bytes_received'],
-                  len(w.header('file', 'f', len(body))) + len(body), 'complete')
-        (target / 'f').unlink()
-    else:
-        if status not in (1, 15) or reason not in text:
-            raise AssertionError(f'{status}, no {reason!r}: {text[180:]}')
-        fl.expect(closed, 'closed by peer kind=1 code=1\n', 'connection')
-        fl.expect_in(reason, str(sender.last('abort')), 'what the sender hears')
-        if sender.last('v2_complete') is not None:
-            raise AssertionError('it was told that all is there')
-    untouched(target)
-
-
-def hold(lab, relay, stage_of, *streams):
-    """Memory of a receiver whose sender stops in the middle of it."""
-    d, party, target, like = stage_of
-    sender = q.Sender(lab, relay, like)
-    receiver = party.receive(sender.issue(), cwd=target)
-    sender.serve(len(streams))
-    sender.send(*streams, cut=range(len(streams)))
-    (pid,) = l.until(lambda: one(d.workers('session')), TIME, 'no session')
-    time.sleep(1)
-    size = 0 if fl.is_sanitized(pid) else size_of(pid)
-    fl.must_live(receiver)
-    fl.expect(receiver.stop(signal.SIGINT), 130, 'receive')
-    sender.close()
-    untouched(target)
-    d.wait_idle()
-    return size
-
-
-def held_stripes(lab, relay):
-    """Stripes that are announced and do not come take no memory."""
-    d, party, target = stage(lab, relay, 'derphole')
-    other, like = party.send('text')
-    other.stop(signal.SIGINT)
-    warm = q.stripe(q.STRIPE_WARM_UP, b'')
-    before, after = (
-        hold(lab, relay, (d, party, target, like), *streams) for streams in (
-            [warm] * 16,
-            [warm + q.stripe(n + 1, b'x', STRIPE_MAX) for n in range(16)]))
-    if after - before > 16 * STRIPE_MAX // 2:
-        raise AssertionError(f'{(after - before) >> 10} KiB for 16 octets')
-    return f'{(after - before) >> 10} KiB more'
-
-
-def one(workers):
-    if len(workers) != 1:
-        raise AssertionError(f'{workers}')
-    return tuple(workers.values())
-
-
-def size_of(pid):
-    """Address space that can be written to, of one process."""
-    with open(f'/proc/{pid}/status', encoding='ascii') as f:
-        return next(int(line.split()[1]) << 10 for line in f
-                    if line.startswith('VmData'))
-
-
 def accepts():
-    block = {'transfer_mode': 'blocks-v1', 'block_size': 5,
-             'block_chunk_size': 262144, 'block_header':
-             w.base64.b64encode(w.header('file', 'f', 5)).decode()}
+    block = w.blocks_offer('f', 5, 262144)
     return [
         {'accepted': False, 'reason': ESCAPES * 300}, {'accepted': False},
         {'protocol': 'x'}, {'parallel_initial': -7},
@@ -670,10 +495,6 @@ ROWS = [
     ('a claim and then nothing', silent),
     ('claims of blocks that are wrong', bad_blocks),
     ('answers that are wrong', bad_accepts),
-    ('blocks that lie', on_quic(
-        block_rows, q.blocks_offer('f', len(BODY), CHUNK), BODY)),
-    ('stripes that lie', on_quic(stripe_rows, {}, b'abcdef')),
-    ('stripes that are announced only', held_stripes),
     ('replayed words', replay),
 ]
 

@@ -2,20 +2,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Peers with a valid token and a correct handshake that lie in their streams.
 
-usage: transfers_lies.py BUILD_FOLDER QUIC_PUPPET [ROW-PATTERN]
+usage: transfers_lies.py BUILD_FOLDER [ROW-PATTERN]
 """
 import contextlib
 import os
 import re
-import select
+import shutil
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import time
 
-import transfers as t  # before interop's of that name
+import transfer_quic as q
 import transfer_wire as w
 import transfers_hostile as h
 
@@ -23,95 +21,9 @@ import faults_lib as fl
 import xfer as x
 from faults_lib import l
 
-PUPPET = None
-WARM_UP = (1 << 64) - 1
 SOON = 6
+TIME = 30
 DEAD = 15
-
-
-def key_of(seed):
-    try:
-        from nacl.signing import SigningKey
-    except ImportError as e:
-        raise l.Skip(str(e)) from e
-    return bytes(SigningKey(seed).verify_key)
-
-
-class Quic:
-    """The liar's end of QUIC, whose packets pass the relay."""
-
-    def __init__(self, liar, seed, role, peer_derp, peer_key):
-        self.liar, self.peer = liar, peer_derp
-        self.pair, theirs = socket.socketpair(
-            socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.said = ''
-        # pylint: disable-next=consider-using-with
-        self.proc = subprocess.Popen(
-            [PUPPET, role, seed.hex(), peer_key.hex(), str(theirs.fileno())],
-            pass_fds=[theirs.fileno()], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE)
-        theirs.close()
-        os.set_blocking(self.proc.stdout.fileno(), False)
-
-    def tell(self, *commands):
-        self.proc.stdin.write(''.join(f'{c}\n' for c in commands).encode())
-        self.proc.stdin.flush()
-
-    def turn(self, seconds=0.02):
-        sock = self.liar.client.sock
-        out = self.proc.stdout.fileno()
-        ready = select.select([sock, self.pair, out], [], [],
-                              0 if sock.pending() else seconds)[0]
-        if out in ready:
-            self.said += (os.read(out, 65536) or b'').decode()
-        while select.select([self.pair], [], [], 0)[0]:
-            packet = self.pair.recv(2048)
-            if not packet:
-                break
-            self.liar.client.send(self.peer, packet)
-        with contextlib.suppress(TimeoutError, socket.timeout, w.derp.Closed):
-            while True:
-                _, data = self.liar.client.packet(0.005)
-                if data[:1] != b'{':
-                    self.pair.send(data)
-
-    def pause(self, seconds):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self.turn()
-
-    def until(self, text, seconds=10):
-        end = time.monotonic() + seconds
-        while not re.search(text, self.said):
-            if time.monotonic() > end:
-                raise AssertionError(f'no {text}: {self.said}')
-            self.turn()
-
-    def run(self, process, seconds):
-        """Until our program ends; for how long that took."""
-        start = time.monotonic()
-        while process.proc.poll() is None:
-            if time.monotonic() > start + seconds:
-                raise AssertionError(
-                    f'no end within {seconds} s: {process.said()}')
-            self.turn()
-        return time.monotonic() - start
-
-    def close(self):
-        self.proc.kill()
-        self.proc.wait()
-        self.proc.stdin.close()
-        self.proc.stdout.close()
-        self.pair.close()
-
-
-def frame(sequence, data=b'', length=None):
-    return struct.pack('>QI', sequence,
-                       len(data) if length is None else length) + data
-
-
-def write(n, *parts):
-    return f'write {n} ' + b''.join(parts).hex()
 
 
 @contextlib.contextmanager
@@ -120,31 +32,21 @@ def receiving(lab, relay, streams=2, connections=1, **kwargs):
     d, party, target = h.stage(lab, relay, 'derphole')
     like, text = party.send('text')
     like.stop(signal.SIGINT)
-    seed = os.urandom(32)
-    token = w.Token(text)
-    liar = w.Liar(relay, token)
-    token.derp = liar.client.key.public
-    token.quic = liar.quic = key_of(seed)
-    token.session, token.secret = os.urandom(16), os.urandom(32)
-    process = party.receive(token.text(), cwd=target, **kwargs)
-    claim = liar.hear('v2_claim')
-    if claim is None:
-        raise AssertionError(f'no claim: {process.said()}')
-    liar.accept(claim[0], parallel_initial=streams, parallel_cap=streams,
-                manager_connections=connections)
-    quic = Quic(liar, seed, 'server', claim[0],
-                bytes(claim[1]['quic_public']))
+    quic, process = q.issuer(
+        lab, relay, text,
+        lambda token: party.receive(token, cwd=target, **kwargs), streams,
+        manager_connections=connections)
     try:
         for n in range(connections):
             quic.until(f'ready {n}')
-        yield quic, process, liar
+        yield quic, process, quic.liar
         text = h.said(process)
         h.clean(text)
         if 'worker' in text.lower():
             raise AssertionError(f'the worker is lost: {text}')
     finally:
         quic.close()
-        liar.close()
+        quic.liar.close()
     h.untouched(target)
     d.wait_idle()
 
@@ -157,7 +59,6 @@ def lie(lab, relay, commands, want, within=SOON, after=(), **more):
             quic.pause(0.2)
             quic.tell(command)
         taken = quic.run(process, within)
-        process.last_words()
         status, text = process.proc.returncode, h.said(process)
         if status not in (1, 11, 14, 15) or not re.search(want, text):
             raise AssertionError(f'{status}: {text}')
@@ -166,45 +67,40 @@ def lie(lab, relay, commands, want, within=SOON, after=(), **more):
 
 HEAD = w.header('file', 'f', 1000)
 OPEN = ('open 0 0', 'open 1 0')
-WARM = tuple(write(n, frame(WARM_UP)) for n in (0, 1))
+WARM = tuple(q.write(n, q.frame(q.WARM_UP)) for n in (0, 1))
 
 
 def half_gone(lab, relay):
     """One of two connections ends, with bytes ahead of their turn."""
     return lie(lab, relay,
-               ('open 0 0', 'open 1 1', write(1, frame(1, bytes(500)))), '',
-               after=('close 1 1', write(0, frame(0, HEAD + bytes(500)))),
+               ('open 0 0', 'open 1 1', q.write(1, q.frame(1, bytes(500)))), '',
+               after=('close 1 1', q.write(0, q.frame(0, HEAD + bytes(500)))),
                connections=2)
 
 
 def rows():
     body = HEAD + bytes(1000)
-    yield 'a chunk that is too long', [write(0, frame(0, length=262145))], \
+    yield 'a chunk that is too long', [q.write(0, q.frame(0, length=262145))], \
         'too long'
-    yield 'a chunk twice', [write(0, frame(0, HEAD), frame(0, b'x'))], \
+    yield 'a chunk twice', [q.write(0, q.frame(0, HEAD), q.frame(0, b'x'))], \
         'duplicate'
-    yield 'a chunk twice, ahead', [write(0, frame(3, b'x')),
-                                   write(1, frame(3, b'x'))], 'duplicate'
+    yield 'a chunk twice, ahead', [q.write(0, q.frame(3, b'x')),
+                                   q.write(1, q.frame(3, b'x'))], 'duplicate'
     yield 'a frame that ends in the middle', \
-        [write(0, frame(0, body)[:-7]), 'fin 0', 'fin 1'], 'EOF'
-    yield 'a gap at the end', \
-        [write(0, frame(0, HEAD)), write(1, frame(2, bytes(1000))), 'fin 0',
-         'fin 1'], ''
+        [q.write(0, q.frame(0, body)[:-7]), 'fin 0', 'fin 1'], 'EOF'
     yield 'the end before the beginning', ['fin 0', 'fin 1'], 'EOF'
-    yield 'too few bytes', [write(0, frame(0, body[:-1])), 'fin 0', 'fin 1'], \
-        'incomplete'
-    yield 'too many bytes', [write(0, frame(0, body + b'x')), 'fin 0',
+    yield 'too many bytes', [q.write(0, q.frame(0, body + b'x')), 'fin 0',
                              'fin 1'], 'more than'
-    yield 'a reset in the middle', [write(0, frame(0, body[:-1])), 'reset 0 1'],\
-        'aborted'
-    yield 'a reset of what is ahead', [write(1, frame(1, bytes(9))),
-                                       'reset 1 1', write(0, frame(0, body))],\
-        'aborted'
+    yield 'a reset in the middle', \
+        [q.write(0, q.frame(0, body[:-1])), 'reset 0 1'], 'aborted'
+    yield 'a reset of what is ahead', \
+        [q.write(1, q.frame(1, bytes(9))), 'reset 1 1',
+         q.write(0, q.frame(0, body))], 'aborted'
     yield 'a close, as if all was well', \
-        [write(0, frame(0, body[:-1])), 'close 0 0'], 'disconnected'
+        [q.write(0, q.frame(0, body[:-1])), 'close 0 0'], 'disconnected'
     yield 'a close at once', ['close 0 0'], 'disconnected'
     yield 'a size of all there is', [
-        write(0, frame(0, w.header('file', 'f', (1 << 63) - 1)))], ''
+        q.write(0, q.frame(0, w.header('file', 'f', (1 << 63) - 1)))], ''
 
 
 def row(name, commands, want):
@@ -222,7 +118,7 @@ def many_streams(lab, relay):
             quic.turn()
         fl.must_live(process)
         # The first two are those of the transfer.
-        quic.tell(write(5, b'x' * 100), 'reset 6 1', 'fin 7', *WARM,
+        quic.tell(q.write(5, b'x' * 100), 'reset 6 1', 'fin 7', *WARM,
                   'close 0 1')
         quic.run(process, SOON)
         liar.say('abort', {'reason': '', 'bytes_transferred': 0}, quic.peer)
@@ -244,7 +140,8 @@ def endless_text(lab, relay):
     """Nobody wants it; memory does not grow."""
     with receiving(lab, relay, 1, stdout=subprocess.DEVNULL) as (
             quic, process, liar):
-        quic.tell('open 0 0', write(0, w.header('text')), f'zeros 0 {1 << 40}')
+        quic.tell('open 0 0', q.write(0, w.header('text')),
+                  f'zeros 0 {1 << 40}')
         quic.pause(1)
         before = sum(map(fl.rss_of, l.family(os.getpid(), l.processes())))
         quic.pause(4)
@@ -262,11 +159,10 @@ def sending(commands, want, within=SOON, silent=False):
     """Our `send`, with a liar as its receiver."""
     def test(lab, relay):
         sender = h.Sender(lab, relay, 4 << 20)
-        seed = os.urandom(32)
-        sender.liar.quic = key_of(seed)
+        seed, sender.liar.quic = q.new_key()
         h.claimed(sender, parallel_initial=2, parallel_cap=2)
         token = w.Token(sender.token)
-        quic = Quic(sender.liar, seed, 'client', token.derp, token.quic)
+        quic = q.Quic(lab, sender.liar, seed, 'client', token.derp, token.quic)
         try:
             quic.tell('dial')
             quic.until('ready 0')
@@ -278,30 +174,215 @@ def sending(commands, want, within=SOON, silent=False):
             else:
                 quic.run(sender.process, within)
             note = f'{time.monotonic() - start:.1f} s, '
-            sender.process.last_words()
         finally:
             quic.close()
         return note + sender.end(want, '')
     return test
 
 
+# Files that come in blocks, and stripes of a whole ---------------------------
+
+CHUNK = 1024
+STRIPE_MAX = 262144
+BODY = bytes(n * 7 % 251 for n in range(2 * CHUNK + 452))
+
+
+def good_block(n):
+    return q.frame(n * CHUNK, BODY[n * CHUNK:(n + 1) * CHUNK])
+
+
+def block_rows():
+    """(title, streams, how many are agreed on, reason); that is None where
+    nothing is wrong."""
+    a, b, c = map(good_block, range(3))
+    size = len(BODY)
+    yield 'as it should be', (a + b + c,), 0, None
+    yield 'backwards on two streams', (c + a, b), 0, None
+    yield 'a middle block too short', (
+        a + q.frame(CHUNK, BODY[CHUNK:2 * CHUNK - 1]) + c,), 0, 'want 1024'
+    yield 'a block too long', (
+        q.frame(0, BODY[:CHUNK + 1]) + b + c,), 0, 'unexpected EOF'
+    yield 'a block of 4 GiB', (q.frame(0, BODY, (1 << 32) - 1),), 0, \
+        'unexpected EOF'
+    yield 'the last block too short', (
+        a + b + q.frame(2 * CHUNK, BODY[2 * CHUNK:-1]),), 0, 'want 452'
+    yield 'the last block too long', (
+        a + b + q.frame(2 * CHUNK, BODY[2 * CHUNK:] + b'x'),), 0, 'exceeds'
+    yield 'an empty block', (a + q.frame(CHUNK, b'') + b + c,), 0, 'empty'
+    yield 'overlapping', (
+        a + q.frame(CHUNK // 2, BODY[:CHUNK]) + b + c,), 0, 'misaligned'
+    yield 'beyond the end', (a + b + c + q.frame(3 * CHUNK, b'x'),), 0, \
+        'exceeds'
+    yield 'far beyond the end', (q.frame(1 << 50, BODY[:CHUNK]),), 0, 'exceeds'
+    yield 'before the beginning', (q.frame(-CHUNK, BODY[:CHUNK]),), 0, \
+        'negative'
+    yield 'offset of 2^63 - 1024', (
+        q.frame((1 << 63) - CHUNK, BODY[:CHUNK]),), 0, 'exceeds'
+    yield 'twice', (a + b + a + c,), 0, 'duplicate'
+    yield 'twice, on two streams', (a + b, a + c), 0, 'duplicate'
+    yield 'a stream too many', (a + b, c), 1, 'received 2048'
+    yield 'one is missing', (a + c,), 0, f'received 1476 of {size}'
+    yield 'all are missing', (b'', b''), 0, f'received 0 of {size}'
+    yield 'the end is missing', (a + b,), 0, f'received 2048 of {size}'
+    yield 'cut in a head', (a + b + c[:7],), 0, 'unexpected EOF'
+    yield 'cut behind a head', (a + b + c[:12],), 0, 'unexpected EOF'
+    yield 'cut in a block', (a + b + c[:-1],), 0, 'unexpected EOF'
+    yield 'more behind all', (a + b + c + b'x',), 0, 'unexpected EOF'
+
+
+def stripe_rows():
+    head = w.header('file', 'f', 6)
+    warm = q.frame(q.WARM_UP, b'')
+    s = [q.frame(n, part) for n, part in enumerate((head, b'abc', b'def'))]
+    yield 'as it should be', (warm + s[0] + s[2], warm + s[1]), 0, None
+    yield 'one is missing', (warm + s[0], warm + s[2]), 0, 'missing'
+    yield 'twice', (warm + s[0] + s[1] + s[1] + s[2], warm), 0, 'duplicate'
+    yield 'twice, on two streams', (warm + s[0] + s[1], warm + s[1] + s[2]), \
+        0, 'duplicate'
+    yield 'too long', (warm + q.frame(0, head, STRIPE_MAX + 1), warm), 0, \
+        'too long'
+    yield 'cut behind a head', (warm + s[0] + s[1][:12], warm), 0, \
+        'unexpected EOF'
+    yield 'more than its size', (
+        warm + s[0] + s[1] + s[2] + q.frame(3, b'g'), warm), 0, 'more than'
+    yield 'less than its size', (warm + s[0] + s[1], warm), 0, 'incomplete'
+
+
+def senders(rows_of, offer, body):
+    """All rows of one kind, each from a sender of its own."""
+    def test(lab, relay):
+        d, party, target = h.stage(lab, relay, 'derphole')
+        other, like = party.send('text')
+        other.stop(signal.SIGINT)
+        faults = []
+        for n, (title, streams, agreed, reason) in enumerate(rows_of()):
+            try:
+                if agreed == 1 or len(streams) == 1:
+                    process = party.start('receive', cwd=target)
+                    quic = q.claimant(
+                        lab, relay, process.wait_line(x.TOKEN, TIME).group(1),
+                        **offer)
+                else:
+                    quic, process = q.issuer(
+                        lab, relay, like,
+                        lambda token: party.receive(token, cwd=target),
+                        agreed or len(streams), **offer)
+                send(quic, process, target, streams, body, reason)
+                h.untouched(target)
+            except AssertionError as e:
+                faults.append(f'{title}: {str(e)[:400]}')
+                shutil.rmtree(target)
+                target.mkdir()
+        d.wait_idle()
+        if faults:
+            raise AssertionError('\n'.join(faults))
+        return f'{n + 1} senders'
+    return test
+
+
+def send(quic, process, target, streams, body, reason):
+    """All of the streams, to their ends: what becomes of it on both sides."""
+    try:
+        quic.until('ready 0')
+        quic.tell(*q.streams_of(*streams))
+        quic.run(process, SOON)
+        closed = quic.until('closed 0 (.*)\n', 5).group(1).split()[:3]
+    finally:
+        quic.close()
+        quic.liar.close()
+    status, text = process.proc.returncode, h.said(process)
+    h.clean(text)
+    if 'worker' in text.lower() or 'refused' in quic.said:
+        raise AssertionError(f'{quic.said} {text}')
+    if reason is None:
+        fl.expect((status, closed), (0, ['peer', '1', '0']), text)
+        fl.expect((target / 'f').read_bytes(), body, 'the file')
+        fl.expect(quic.last('v2_complete')['bytes_received'],
+                  len(w.header('file', 'f', len(body))) + len(body), 'complete')
+        (target / 'f').unlink()
+    else:
+        if status not in (1, 15) or reason not in text:
+            raise AssertionError(f'{status}, no {reason!r}: {text[180:]}')
+        fl.expect(closed, ['peer', '1', '1'], 'connection')
+        fl.expect_in(reason, str(quic.last('abort')), 'what the sender hears')
+        if quic.last('v2_complete') is not None:
+            raise AssertionError('it was told that all is there')
+
+
+def hold(lab, relay, stage, *streams):
+    """Memory of a receiver whose sender stops in the middle of it."""
+    d, party, target, like = stage
+    quic, process = q.issuer(
+        lab, relay, like, lambda token: party.receive(token, cwd=target),
+        len(streams))
+    try:
+        quic.until('ready 0')
+        quic.tell(*q.streams_of(*streams, ended=False))
+        quic.pause(1)
+        (pid,) = l.until(lambda: one(d.workers('session')), TIME, 'no session')
+        size = 0 if fl.is_sanitized(pid) else size_of(pid)
+        fl.must_live(process)
+        if 'refused' in quic.said or 'closed' in quic.said:
+            raise AssertionError(quic.said)
+        process.proc.send_signal(signal.SIGINT)
+        quic.run(process, 10)
+        fl.expect(process.proc.returncode, 130, 'receive')
+    finally:
+        quic.close()
+        quic.liar.close()
+    h.untouched(target)
+    d.wait_idle()
+    return size
+
+
+def held_stripes(lab, relay):
+    """Stripes that are announced and do not come take no memory."""
+    d, party, target = h.stage(lab, relay, 'derphole')
+    other, like = party.send('text')
+    other.stop(signal.SIGINT)
+    warm = q.frame(q.WARM_UP, b'')
+    before, after = (
+        hold(lab, relay, (d, party, target, like), *streams) for streams in (
+            [warm] * 16,
+            [warm + q.frame(n + 1, b'x', STRIPE_MAX) for n in range(16)]))
+    if after - before > 16 * STRIPE_MAX // 2:
+        raise AssertionError(f'{(after - before) >> 10} KiB for 16 octets')
+    return f'{(after - before) >> 10} KiB more'
+
+
+def one(workers):
+    if len(workers) != 1:
+        raise AssertionError(f'{workers}')
+    return tuple(workers.values())
+
+
+def size_of(pid):
+    """Address space that can be written to, of one process."""
+    with open(f'/proc/{pid}/status', encoding='ascii') as f:
+        return next(int(line.split()[1]) << 10 for line in f
+                    if line.startswith('VmData'))
+
+
 ROWS = [('one of two connections ends', half_gone),
         *(row(*r) for r in rows()),
         ('thousands of streams', many_streams),
-        ('silence in the middle', silence(write(0, frame(0, HEAD + b'x')))),
+        ('silence in the middle', silence(q.write(0, q.frame(0, HEAD + b'x')))),
         ('silence after the last byte',
-         silence(write(0, frame(0, HEAD + bytes(1000))), 'fin 0')),
+         silence(q.write(0, q.frame(0, HEAD + bytes(1000))), 'fin 0')),
         ('a text without end', endless_text),
+        ('blocks that lie', senders(
+            block_rows, w.blocks_offer('f', len(BODY), CHUNK), BODY)),
+        ('stripes that lie', senders(stripe_rows, {}, b'abcdef')),
+        ('stripes that are announced only', held_stripes),
         ('a receiver that gives up', sending(('close 0 1',), (11, 15))),
         ('a receiver that leaves as if all was well',
          sending(('close 0 0',), (11,))),
         ('a receiver with streams of its own', sending(
             (*(f'open {n} 0' for n in range(100)),
-             *(f'bidi {n} 0' for n in range(100, 200)), write(100, b'x' * 999),
-             'close 0 1'), (11, 15))),
+             *(f'bidi {n} 0' for n in range(100, 200)),
+             q.write(100, b'x' * 999), 'close 0 1'), (11, 15))),
         ('a receiver that falls silent', sending((), (11,), DEAD, True))]
 
 if __name__ == '__main__':
     os.umask(0o022)
-    PUPPET = os.path.abspath(sys.argv.pop(2))
     sys.exit(fl.main(ROWS, sys.argv))
