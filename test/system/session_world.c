@@ -293,7 +293,8 @@ to_gate(struct world *w, const uint8_t *p, size_t len)
 
 	if (w->kind == IPC_KIND_TRANSFER) {
 		if (transfer_claim_judge(
-			p, len, &w->envelope_key, &quic_public) == 0)
+			p, len, &w->envelope_key, &quic_public) == 0 &&
+		    !w->hold_listener)
 			start_listener(w, p, len, &quic_public);
 		return;
 	}
