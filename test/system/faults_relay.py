@@ -181,14 +181,10 @@ def silent(lab, relay):
     return note
 
 
-class Hanging:
-    """In front of a relay: the first connections are accepted, and that is
-    all."""
+class Front:
+    """Accepts connections and gives each to take(), in a thread."""
 
-    def __init__(self, port, relay, hang):
-        self.hang = hang
-        self.relay = relay
-        self.kept = []
+    def __init__(self, port):
         self.sock = socket.create_server((l.HOST, port))
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -198,14 +194,36 @@ class Hanging:
                 conn, _ = self.sock.accept()
             except OSError:
                 return
-            self.kept.append(conn)
-            if len(self.kept) <= self.hang:
-                continue
-            other = socket.create_connection((l.HOST, self.relay.port))
-            self.kept.append(other)
-            for a, b in ((conn, other), (other, conn)):
-                threading.Thread(target=self._copy, args=(a, b),
-                                 daemon=True).start()
+            threading.Thread(target=self.take, args=(conn,),
+                             daemon=True).start()
+
+    def close(self):
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.sock.close()
+
+
+class Hanging(Front):
+    """In front of a relay: the first connections are accepted, and that is
+    all."""
+
+    def __init__(self, port, relay, hang):
+        self.hang = hang
+        self.relay = relay
+        self.kept = []
+        super().__init__(port)
+
+    def take(self, conn):
+        self.kept.append(conn)
+        if len(self.kept) <= self.hang:
+            return
+        other = socket.create_connection((l.HOST, self.relay.port))
+        self.kept.append(other)
+        threading.Thread(target=self._copy, args=(other, conn),
+                         daemon=True).start()
+        self._copy(conn, other)
 
     @staticmethod
     def _copy(a, b):
@@ -217,8 +235,8 @@ class Hanging:
             pass
 
     def close(self):
-        self.sock.shutdown(socket.SHUT_RDWR)
-        for sock in (self.sock, *self.kept):
+        super().close()
+        for sock in self.kept:
             sock.close()
 
 
@@ -289,7 +307,7 @@ def distrusted(lab, relay):
     return '\n'.join(note)
 
 
-class Impostor:
+class Impostor(Front):
     """A TLS server with the relay's certificate that answers as told."""
 
     def __init__(self, relay, port, answer):
@@ -297,19 +315,9 @@ class Impostor:
         self.context.load_cert_chain(
             relay.ca_file, str(relay.ca_file).replace('.pem', '.key'))
         self.answer = answer
-        self.sock = socket.create_server((l.HOST, port))
-        threading.Thread(target=self._serve, daemon=True).start()
+        super().__init__(port)
 
-    def _serve(self):
-        while True:
-            try:
-                conn, _ = self.sock.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._one, args=(conn,),
-                             daemon=True).start()
-
-    def _one(self, conn):
+    def take(self, conn):
         try:
             conn.settimeout(20)
             with self.context.wrap_socket(conn, server_side=True) as tls:
@@ -318,13 +326,6 @@ class Impostor:
                 tls.recv(65536)
         except OSError:
             pass
-
-    def close(self):
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.sock.close()
 
 
 IMPOSTORS = {

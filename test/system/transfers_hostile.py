@@ -144,19 +144,28 @@ def streams(rows):
     """All rows of one kind, each in a transfer of its own."""
     def test(lab, relay):
         d, party, target = stage(lab, relay, 'derphole')
-        faults = []
-        for n, (title, data, reason) in enumerate(rows()):
-            try:
-                stream(lab, party, target, data, reason)
-            except AssertionError as e:
-                faults.append(f'{title}: {str(e)[:400]}')
-                shutil.rmtree(target)
-                target.mkdir()
-        d.wait_idle()
-        if faults:
-            raise AssertionError('\n'.join(faults))
-        return f'{n + 1} lies'
+        return each(rows(), target, d, lambda data, reason: stream(
+            lab, party, target, data, reason))
     return test
+
+
+def each(rows, target, d, one):
+    """one(*row) for every row, less its title; all that is wrong at the
+    end."""
+    faults = []
+    n = 0
+    for title, *row in rows:
+        n += 1
+        try:
+            one(*row)
+        except AssertionError as e:
+            faults.append(f'{title}: {str(e)[:400]}')
+            shutil.rmtree(target)
+            target.mkdir()
+    d.wait_idle()
+    if faults:
+        raise AssertionError('\n'.join(faults))
+    return f'{n} lies'
 
 
 def stream(lab, party, target, data, reason, want_error=True):

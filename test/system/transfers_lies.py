@@ -7,7 +7,6 @@ usage: transfers_lies.py BUILD_FOLDER [ROW-PATTERN]
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -254,29 +253,21 @@ def senders(rows_of, offer, body):
         d, party, target = h.stage(lab, relay, 'derphole')
         other, like = party.send('text')
         other.stop(signal.SIGINT)
-        faults = []
-        for n, (title, streams, agreed, reason) in enumerate(rows_of()):
-            try:
-                if agreed == 1 or len(streams) == 1:
-                    process = party.start('receive', cwd=target)
-                    quic = q.claimant(
-                        lab, relay, process.wait_line(x.TOKEN, TIME).group(1),
-                        **offer)
-                else:
-                    quic, process = q.issuer(
-                        lab, relay, like,
-                        lambda token: party.receive(token, cwd=target),
-                        agreed or len(streams), **offer)
-                send(quic, process, target, streams, body, reason)
-                h.untouched(target)
-            except AssertionError as e:
-                faults.append(f'{title}: {str(e)[:400]}')
-                shutil.rmtree(target)
-                target.mkdir()
-        d.wait_idle()
-        if faults:
-            raise AssertionError('\n'.join(faults))
-        return f'{n + 1} senders'
+
+        def one(streams, agreed, reason):
+            if agreed == 1 or len(streams) == 1:
+                process = party.start('receive', cwd=target)
+                quic = q.claimant(
+                    lab, relay, process.wait_line(x.TOKEN, TIME).group(1),
+                    **offer)
+            else:
+                quic, process = q.issuer(
+                    lab, relay, like,
+                    lambda token: party.receive(token, cwd=target),
+                    agreed or len(streams), **offer)
+            send(quic, process, target, streams, body, reason)
+            h.untouched(target)
+        return h.each(rows_of(), target, d, one)
     return test
 
 

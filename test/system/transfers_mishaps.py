@@ -42,19 +42,25 @@ def token_in_file(p):
     """--print-token-only into a file on a full disk."""
     p.make('f', 3 * MIB)
     with t.mounted(p.target, 'size=1m'):
-        with open(p.target / 'out', 'wb') as out:
-            receiver = p.b.start('listen', '--print-token-only', stdout=out)
-        path = p.target / 'out'
-        l.until(lambda: not_empty(path), TIME, 'no token')
-        with open(p.source / 'f', 'rb') as data:
-            sender = p.a.pipe(path.read_text().strip(), data)
-            x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
-        fl.expect_in('space', t.said(sender), 'reason at the sender')
+        listen_to_file(p, 'space')
 
 
 def not_empty(path):
     if path.stat().st_size == 0:
         raise AssertionError('empty')
+
+
+def listen_to_file(p, reason, **kwargs):
+    """Token and bytes into a file that does not take them all."""
+    path = p.target / 'out'
+    with open(path, 'wb') as out:
+        receiver = p.b.start('listen', '--print-token-only', stdout=out,
+                             **kwargs)
+    l.until(lambda: not_empty(path), TIME, 'no token')
+    with open(p.source / 'f', 'rb') as data:
+        sender = p.a.pipe(path.read_text().strip(), data)
+        x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
+    fl.expect_in(reason, t.said(sender), 'reason at the sender')
 
 
 def file_limit(p):
@@ -69,15 +75,7 @@ def file_limit(p):
         x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
         fl.expect_in('too large', t.said(sender), 'reason at the sender')
     x.leftovers(p.target)
-    with open(p.target / 'out', 'wb') as out:
-        receiver = p.b.start('listen', '--print-token-only', stdout=out,
-                             prefix=limit)
-    path = p.target / 'out'
-    l.until(lambda: not_empty(path), TIME, 'no token')
-    with open(p.source / 'f', 'rb') as data:
-        sender = p.a.pipe(path.read_text().strip(), data)
-        x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
-    fl.expect_in('too large', t.said(sender), 'reason at the sender')
+    listen_to_file(p, 'too large', prefix=limit)
 
 
 def held_daemon(p):
