@@ -53,7 +53,7 @@
 
 /* Each function under its own name. */
 struct archive_lib {
-#define ARCHIVE_LIB_FIELD(name) __typeof__(name) *name;
+#define ARCHIVE_LIB_FIELD(name) __typeof__(name) *(name);
 	ARCHIVE_LIB_FUNCTIONS(ARCHIVE_LIB_FIELD)
 #undef ARCHIVE_LIB_FIELD
 };

@@ -109,12 +109,14 @@ stripe_rx_new(
 void
 stripe_rx_free(struct stripe_rx *rx)
 {
-	struct ahead *a;
+	struct ahead *a, *next;
 
 	if (rx == NULL)
 		return;
-	while ((a = TAILQ_FIRST(&rx->ahead)) != NULL)
-		remove_ahead(rx, a);
+	TAILQ_FOREACH_SAFE(a, &rx->ahead, link, next) {
+		free(a->data);
+		free(a);
+	}
 	for (size_t i = 0; i < rx->n_lanes; i++)
 		fifo_fini(&rx->lanes[i].unparsed);
 	free(rx);
