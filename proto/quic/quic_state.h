@@ -103,7 +103,7 @@ struct quic_conn {
 	/* Not 0: a probe timer that has doubled is to fire now, if that is
 	 * sooner than this after heard_ns. */
 	uint64_t revive_ns;
-	uint64_t asked_ns;        /* clock at the last quic_conn_ask() */
+	uint64_t asked_ns;        /* clock at the last quic_revive_ask() */
 	uint64_t revive_until_ns; /* clock; then it is too late */
 	size_t payload_cap;       /* longest datagram the peer takes */
 	bool discovers;           /* ngtcp2 chooses the payload */

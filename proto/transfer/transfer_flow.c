@@ -126,14 +126,15 @@ static enum transfer_input
 on_control(struct transfer_flow *f, const struct envelope *e, struct mono now)
 {
 	const struct message_control *c = &e->control;
+	bool is_native = native_is_announcement(e);
 
 	if (!f->has_plan)
 		return TRANSFER_INPUT_IGNORED;
 	transfer_flow_alive(f, now);
-	f->native |= native_is_announcement(e);
+	f->native = f->native || is_native;
 	if (f->plan.relay_only)
 		return TRANSFER_INPUT_IGNORED;
-	if (native_is_announcement(e))
+	if (is_native)
 		return TRANSFER_INPUT_NATIVE;
 	if (envelope_text_equal(c->type, MESSAGE_CONTROL_CALL_ME_MAYBE.p))
 		return TRANSFER_INPUT_CALL_ME_MAYBE;

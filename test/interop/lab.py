@@ -336,7 +336,36 @@ def _pattern(seed, length):
     return bytes(out[:length])
 
 
-class Service:
+class Acceptor:
+    """Gives each connection of a listening socket to _one(), in a thread."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.accepted = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                conn, _ = self.sock.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            threading.Thread(target=self._one, args=(conn,),
+                             daemon=True).start()
+
+    def _one(self, conn):
+        raise NotImplementedError
+
+    def close(self):
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.sock.close()
+
+
+class Service(Acceptor):
     """A TCP service for tests.  The client's first byte chooses:
 
     X  exchange: u64 up, u64 down, u64 seed, then `up` bytes; the answer is the
@@ -348,30 +377,11 @@ class Service:
 
     def __init__(self, host='127.0.0.1', banner=False):
         self.banner = banner
-        self.sock = self._bind(host)
+        super().__init__(self._bind(host))
         self.address = '%s:%d' % self.sock.getsockname()
-        self.accepted = 0
-        threading.Thread(target=self._serve, daemon=True).start()
 
     def _bind(self, host):
         return socket.create_server((host, 0), backlog=512)
-
-    def close(self):
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.sock.close()
-
-    def _serve(self):
-        while True:
-            try:
-                conn, _ = self.sock.accept()
-            except OSError:
-                return
-            self.accepted += 1
-            threading.Thread(target=self._one, args=(conn,),
-                             daemon=True).start()
 
     def _one(self, conn):
         try:

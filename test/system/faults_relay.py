@@ -181,31 +181,7 @@ def silent(lab, relay):
     return note
 
 
-class Front:
-    """Accepts connections and gives each to take(), in a thread."""
-
-    def __init__(self, port):
-        self.sock = socket.create_server((l.HOST, port))
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                conn, _ = self.sock.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.take, args=(conn,),
-                             daemon=True).start()
-
-    def close(self):
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.sock.close()
-
-
-class Hanging(Front):
+class Hanging(l.Acceptor):
     """In front of a relay: the first connections are accepted, and that is
     all."""
 
@@ -213,9 +189,9 @@ class Hanging(Front):
         self.hang = hang
         self.relay = relay
         self.kept = []
-        super().__init__(port)
+        super().__init__(socket.create_server((l.HOST, port)))
 
-    def take(self, conn):
+    def _one(self, conn):
         self.kept.append(conn)
         if len(self.kept) <= self.hang:
             return
@@ -307,7 +283,7 @@ def distrusted(lab, relay):
     return '\n'.join(note)
 
 
-class Impostor(Front):
+class Impostor(l.Acceptor):
     """A TLS server with the relay's certificate that answers as told."""
 
     def __init__(self, relay, port, answer):
@@ -315,9 +291,9 @@ class Impostor(Front):
         self.context.load_cert_chain(
             relay.ca_file, str(relay.ca_file).replace('.pem', '.key'))
         self.answer = answer
-        super().__init__(port)
+        super().__init__(socket.create_server((l.HOST, port)))
 
-    def take(self, conn):
+    def _one(self, conn):
         try:
             conn.settimeout(20)
             with self.context.wrap_socket(conn, server_side=True) as tls:
