@@ -4,9 +4,10 @@
 
 usage: summary.py FOLDER    (with *.json of meson and *.tap files)
 
-Prints each failure and each skip with its reason, then the closing line.  A log
-with lines that cannot be read (a disk was full, a machine stopped) counts as one
-failure; the lines that can be read count as ever.
+Prints the skips of each log by their reason, then each failure with what its
+test said of it, then the closing line: who reads only the end misses no failure.
+A log with lines that cannot be read (a disk was full, a machine stopped) counts
+as one failure; the lines that can be read count as ever.
 Exit status 0 when something passed and nothing failed.
 """
 import json
@@ -16,70 +17,96 @@ import sys
 
 TAP = re.compile(r'^(not )?ok\b\s*\d*\s*(.*)$')
 SKIP = re.compile(r'#\s*skip\b\s*(.*)$', re.IGNORECASE)
+REMARKS = 20  # lines of a test about its failure that are shown
 
 
-def tap(text, label, count):
-    """Count the TAP lines of text; returns how many there were."""
-    lines = 0
-    for line in text.splitlines():
-        m = TAP.match(line)
-        if m is None:
-            continue
-        lines += 1
-        skip = SKIP.search(m.group(2))
-        if skip is not None:
-            count['skipped'] += 1
-            print(f'skipped: {label}: {m.group(2)}')
-        elif m.group(1):
-            count['failed'] += 1
-            print(f'failed: {label}: {m.group(2)}')
-        else:
-            count['passed'] += 1
-    return lines
+class Summary:
+    def __init__(self):
+        self.passed = 0
+        self.skips = {}  # (label, reason) to titles
+        self.failures = []  # each with its remarks
 
+    def skip(self, label, title, reason):
+        self.skips.setdefault((label, reason), []).append(title)
 
-def meson_entry(entry, label, count):
-    result = entry['result']
-    before = count['failed']
-    lines = tap(entry.get('stdout') or '', label, count)
-    if result in ('OK', 'EXPECTEDFAIL'):
-        if lines == 0:
-            count['passed'] += 1
-    elif result == 'SKIP':
-        if lines == 0:
-            count['skipped'] += 1
-            print(f'skipped: {label}')
-    elif count['failed'] == before:
-        count['failed'] += 1
-        print(f'failed: {label}: {result}')
+    def fail(self, text, remarks=()):
+        self.failures.append([text, *remarks])
 
+    def tap(self, text, label):
+        """Count the TAP lines of text; returns how many there were."""
+        lines = 0
+        remarks = None  # the last failure, as long as it is spoken of
+        for line in text.splitlines():
+            m = TAP.match(line)
+            if m is None:
+                if remarks is not None and line.startswith('#') and \
+                        len(remarks) <= REMARKS:
+                    remarks.append(line)
+                continue
+            lines += 1
+            remarks = None
+            skip = SKIP.search(m.group(2))
+            if skip is not None:
+                self.skip(label, m.group(2)[:skip.start()].strip(),
+                          skip.group(1))
+            elif m.group(1):
+                self.fail(f'{label}: {m.group(2)}')
+                remarks = self.failures[-1]
+            else:
+                self.passed += 1
+        return lines
 
-def meson_log(path, count):
-    """Count the tests of one log of meson."""
-    bad = 0
-    for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
-        try:
-            entry = json.loads(line)
-            name = entry['name'].split(' / ')[-1]
-            entry['result']
-        except (ValueError, KeyError, TypeError, AttributeError):
-            bad += 1
-            continue
-        meson_entry(entry, f'{path.stem}/{name}', count)
-    if bad > 0:
-        count['failed'] += 1
-        print(f'failed: {path.name}: not a log of meson ({bad} bad lines)')
+    def meson_entry(self, entry, label):
+        result = entry['result']
+        before = len(self.failures)
+        lines = self.tap(entry.get('stdout') or '', label)
+        if result in ('OK', 'EXPECTEDFAIL'):
+            if lines == 0:
+                self.passed += 1
+        elif result == 'SKIP':
+            if lines == 0:
+                self.skip(label, '', 'not said')
+        elif len(self.failures) == before:
+            self.fail(f'{label}: {result}',
+                      (entry.get('stderr') or '').splitlines()[-REMARKS:])
+
+    def meson_log(self, path):
+        """Count the tests of one log of meson."""
+        bad = 0
+        text = path.read_text(encoding='utf-8', errors='replace')
+        for line in text.splitlines():
+            try:
+                entry = json.loads(line)
+                name = entry['name'].split(' / ')[-1]
+                entry['result']
+            except (ValueError, KeyError, TypeError, AttributeError):
+                bad += 1
+                continue
+            self.meson_entry(entry, f'{path.stem}/{name}')
+        if bad > 0:
+            self.fail(f'{path.name}: not a log of meson ({bad} bad lines)')
+
+    def tell(self):
+        for (label, reason), titles in self.skips.items():
+            what = titles[0] if len(titles) == 1 else f'{len(titles)} tests'
+            print(f'skipped: {label}: {what} # SKIP {reason}')
+        for text, *remarks in self.failures:
+            print(f'failed: {text}')
+            for line in remarks:
+                print(f'    {line}')
+        print(f'{self.passed} passed, {len(self.failures)} failed, '
+              f'{sum(map(len, self.skips.values()))} skipped')
 
 
 def main():
     folder = pathlib.Path(sys.argv[1])
-    count = {'passed': 0, 'failed': 0, 'skipped': 0}
+    s = Summary()
     for path in sorted(folder.glob('*.json')):
-        meson_log(path, count)
+        s.meson_log(path)
     for path in sorted(folder.glob('*.tap')):
-        tap(path.read_text(encoding='utf-8', errors='replace'), path.stem, count)
-    print('{passed} passed, {failed} failed, {skipped} skipped'.format(**count))
-    return 0 if count['failed'] == 0 and count['passed'] > 0 else 1
+        s.tap(path.read_text(encoding='utf-8', errors='replace'), path.stem)
+    s.tell()
+    return 0 if not s.failures and s.passed > 0 else 1
 
 
 sys.exit(main())

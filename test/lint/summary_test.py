@@ -11,7 +11,7 @@ SUMMARY = pathlib.Path(__file__).with_name('summary.py')
 GOOD = json.dumps({'name': 'p:unit / a', 'result': 'OK',
                    'stdout': 'ok 1 - x\nok 2 - y # SKIP no root\n1..2\n'})
 BAD = json.dumps({'name': 'p:unit / b', 'result': 'ERROR',
-                  'stdout': 'ok 1 - x\nnot ok 2 - y\n1..2\n'})
+                  'stdout': 'ok 1 - x\nnot ok 2 - y\n# want 3\n1..2\n'})
 DEAD = json.dumps({'name': 'p:unit / c', 'result': 'TIMEOUT', 'stdout': ''})
 
 # name, the logs, the last line, what else is told, the exit status
@@ -22,6 +22,13 @@ ROWS = [
      '2 passed, 1 failed, 1 skipped', 'failed: gcc/b: - y', 1),
     ('a test without rows', {'gcc.json': DEAD},
      '0 passed, 1 failed, 0 skipped', 'failed: gcc/c: TIMEOUT', 1),
+    ('failures stand last, with what was said of them',
+     {'gcc.json': f'{BAD}\n{GOOD}\n'},
+     '2 passed, 1 failed, 1 skipped',
+     '# SKIP no root\nfailed: gcc/b: - y\n    # want 3\n2 passed', 1),
+    ('skips with one reason are told of together',
+     {'fuzz.tap': 'ok 1 - x # SKIP z\nok 2 - y # SKIP z\nok 3 - y\n'},
+     '1 passed, 0 failed, 2 skipped', 'skipped: fuzz: 2 tests # SKIP z\n', 0),
     ('TAP', {'fuzz.tap': 'ok 1 - x\nnot ok 2 - y\n'},
      '1 passed, 1 failed, 0 skipped', 'failed: fuzz: - y', 1),
     ('no log', {}, '0 passed, 0 failed, 0 skipped', '', 1),

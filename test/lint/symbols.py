@@ -5,7 +5,6 @@ a build.  A file foo_bar.c may also export foo_*.
 
 usage: symbols.py BUILD_FOLDER"""
 import pathlib
-import re
 import subprocess
 import sys
 

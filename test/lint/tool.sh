@@ -24,6 +24,10 @@ run() {
 	mandoc)
 		mandoc -Tlint -W warning $(files 'man/*.[1-8]')
 		;;
+	pyflakes3)
+		pyflakes3 $(files "*.py") test/system/chaos test/system/grid \
+			test/system/switches
+		;;
 	codespell)
 		codespell --skip 'test/fuzz/corpus,test/vectors,*.sum' \
 			-L recieve,ot,ans,nd,te,hel,fo \

@@ -75,7 +75,6 @@ def is_closed(rpc):
 def lines(lab, relay):
     """Lines that are no requests."""
     d = Abused(lab, relay)
-    notes = []
 
     def one(data, want, closes):
         with d.connect() as rpc:

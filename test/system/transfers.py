@@ -6,13 +6,11 @@ them, and what happens when something is in the way.
 usage: transfers.py BUILD_FOLDER [ROW-PATTERN]
 """
 import contextlib
-import ctypes
 import json
 import os
 import pathlib
 import pty
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -21,89 +19,16 @@ import threading
 import time
 
 import faults_lib as fl
-from faults_lib import l
-
+import transfers_lib as t
 import xfer as x
+from faults_lib import l
+from transfers_lib import (FAILED, INTERRUPTED, LOCAL_IO, MIB, REJECTED,
+                           REMOTE_IO, SOON, TIME)
 
-MIB = 1 << 20
 KIB = 1 << 10
-TIME = 30
-# A peer that died without a word.
-DEAD = 15
-# What Ctrl-C and errors of one side take to show at the other.
-SOON = 4
-INTERRUPTED = 128 + signal.SIGINT
-LOCAL_IO, REMOTE_IO, REJECTED = 14, 15, 10
-FAILED, USAGE = 1, 2
 # Heap and stack of one process, more than before a transfer.
 FLAT = 24 * MIB
 SMALL_FILES = 3000
-_CLONE_NEWNS = 0x00020000
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-class Pair:
-    """Two parties with daemons of their own, and folders."""
-
-    def __init__(self, lab, relay, a, b):
-        self.lab = lab
-        x.Ways(relay.port)
-        self.daemons = (a, b)
-        self.a, self.b = (x.Party(lab, 'C', lab.our('derphole'), d.env)
-                          for d in (a, b))
-        self.source, self.target = lab.path('from'), lab.path('to')
-        for folder in (self.source, self.target):
-            folder.mkdir()
-
-    def make(self, name, size, seed=1):
-        return x.make_file(self.source / name, size, seed)
-
-    def send(self, *what, **kwargs):
-        return self.a.send(*what, **kwargs)
-
-    def receive(self, token, *options, **kwargs):
-        kwargs.setdefault('cwd', self.target)
-        return self.b.receive(token, *options, **kwargs)
-
-    def file(self, name, *options, want=(0, 0)):
-        """Send a file there; returns the two programs."""
-        sender, token = self.send(self.source / name)
-        receiver = self.receive(token, *options)
-        x.both_ended(sender, receiver, TIME, want)
-        return sender, receiver
-
-
-def row(test):
-    """Every row leaves both daemons idle."""
-    def run(lab, relay):
-        with fl.pair(lab, relay) as (a, b):
-            return test(Pair(lab, relay, a, b))
-    return run
-
-
-def said(process):
-    return '\n'.join(process.lines['out'] + process.lines['err'])
-
-
-def check(path, digest):
-    if not path.is_file() or x.digest_of(path) != digest:
-        raise AssertionError(f'{path.name} differs or is not there')
-
-
-def check_mode(path, mode):
-    got = path.stat().st_mode & x.MODE
-    if got != mode:
-        raise AssertionError(f'{path.name}: mode {got:o}, not {mode:o}')
-
-
-@contextlib.contextmanager
-def mounted(path, *options, kind='tmpfs'):
-    subprocess.run(['mount', '-t', kind, '-o', ','.join(options), kind, path],
-                   check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(['umount', '-l', path], check=True)
 
 
 # What works ------------------------------------------------------------------
@@ -164,19 +89,6 @@ class Memory:
         return f'most memory of a process {most / MIB:.1f} MiB'
 
 
-def copy_slowly(source, sink, rate, most=None):
-    """Bytes per second, in steps of 50 ms; returns what was read."""
-    out = bytearray()
-    while data := os.read(source, rate // 20):
-        out += data
-        if sink is not None:
-            os.write(sink, data)
-        time.sleep(0.05)
-        if most is not None and len(out) >= most:
-            break
-    return bytes(out)
-
-
 def slow_reader(p):
     """Nothing is lost and nobody gives up, longer than 10 s behind a pipe."""
     size = 13 * MIB
@@ -190,7 +102,7 @@ def slow_reader(p):
             sender = p.a.pipe(token, cat.stdout)
             cat.stdout.close()
             memory = Memory(p, sender, receiver)
-            got = copy_slowly(r, None, 1000000)
+            got = t.copy_slowly(r, None, 1000000)
             x.both_ended(sender, receiver, TIME)
     os.close(r)
     if got != (p.source / 'data').read_bytes():
@@ -265,22 +177,22 @@ def file_targets(p):
     """Where a file goes."""
     digest = p.make('f.bin', 300000)
     p.file('f.bin')
-    check(p.target / 'f.bin', digest)
-    check_mode(p.target / 'f.bin', 0o644)
+    t.check(p.target / 'f.bin', digest)
+    t.check_mode(p.target / 'f.bin', 0o644)
     (p.target / 'folder').mkdir()
     p.file('f.bin', '-o', 'folder')
-    check(p.target / 'folder' / 'f.bin', digest)
+    t.check(p.target / 'folder' / 'f.bin', digest)
     p.file('f.bin', '-o', 'new/parents/name')
-    check(p.target / 'new' / 'parents' / 'name', digest)
+    t.check(p.target / 'new' / 'parents' / 'name', digest)
     (p.target / 'old').write_text('old')
     (p.target / 'old').chmod(0o600)
     p.file('f.bin', '-o', 'old')
-    check(p.target / 'old', digest)
-    check_mode(p.target / 'old', 0o600)
+    t.check(p.target / 'old', digest)
+    t.check_mode(p.target / 'old', 0o600)
     (p.target / 'link').symlink_to('folder/linked')
     (p.target / 'folder' / 'linked').write_text('old')
     p.file('f.bin', '-o', 'link')
-    check(p.target / 'folder' / 'linked', digest)
+    t.check(p.target / 'folder' / 'linked', digest)
     if not (p.target / 'link').is_symlink():
         raise AssertionError('the link was replaced')
     x.leftovers(p.target, {'f.bin', 'folder', 'new', 'old', 'link'})
@@ -294,10 +206,10 @@ def existing(p):
     target.write_text('mine')
     sender, receiver = p.file('f.bin', want=(REMOTE_IO, LOCAL_IO))
     fl.expect(target.read_text(), 'mine', 'the file that was there')
-    if 'exists' not in said(receiver).lower():
-        raise AssertionError(f'no reason: {said(receiver)}')
-    if 'exists' not in said(sender).lower():
-        raise AssertionError(f'no reason at the sender: {said(sender)}')
+    if 'exists' not in t.said(receiver).lower():
+        raise AssertionError(f'no reason: {t.said(receiver)}')
+    if 'exists' not in t.said(sender).lower():
+        raise AssertionError(f'no reason at the sender: {t.said(sender)}')
     target.unlink()
     target.symlink_to('../outside')
     p.file('f.bin', want=(REMOTE_IO, LOCAL_IO))
@@ -314,7 +226,7 @@ def empty(p):
     """Nothing, in every way."""
     digest = p.make('f', 0)
     p.file('f')
-    check(p.target / 'f', digest)
+    t.check(p.target / 'f', digest)
     (p.source / 'd').mkdir()
     sender, token = p.send(p.source / 'd')
     x.both_ended(sender, p.receive(token), TIME)
@@ -377,12 +289,12 @@ def folder_oddities(p):
     os.mkfifo(top / 'fifo')
     sender, token = p.send(top)
     x.both_ended(sender, p.receive(token), TIME)
-    fl.expect_in('fifo', said(sender), 'what was left out')
+    fl.expect_in('fifo', t.said(sender), 'what was left out')
     x.leftovers(p.target / 'tree', {'file'})
     (top / 'link').symlink_to('file')
     sender = p.a.start('send', top)
     x.ended(sender, TIME, FAILED)
-    fl.expect_in('link', said(sender), 'what is refused')
+    fl.expect_in('link', t.said(sender), 'what is refused')
     # By its real name, whatever was typed.
     (top / 'link').unlink()
     shutil.rmtree(p.target / 'tree')
@@ -419,18 +331,18 @@ def strange_names(p):
     name = 'a\x1b[31mb\nc\u202ed'
     digest = p.make(name, 10)
     sender, receiver = p.file(name)
-    for text in (said(sender), said(receiver)):
+    for text in (t.said(sender), t.said(receiver)):
         if '\x1b' in text or '\u202e' in text:
             raise AssertionError(f'escapes came through: {text!r}')
     got = os.listdir(p.target)
     if len(got) != 1 or re.search('[\x00-\x1f\u202e]', got[0]):
         raise AssertionError(f'arrived as {got}')
-    check(p.target / got[0], digest)
+    t.check(p.target / got[0], digest)
     (p.target / got[0]).unlink()
     name = 'n' * 255
     digest = p.make(name, 10)
     p.file(name)
-    check(p.target / name, digest)
+    t.check(p.target / name, digest)
 
 
 def holes(p):
@@ -475,27 +387,27 @@ def holes(p):
 def full_disk(p):
     """Known before anything is sent, or found out in the middle."""
     p.make('f', 3 * MIB)
-    with mounted(p.target, 'size=1m'):
+    with t.mounted(p.target, 'size=1m'):
         _, receiver = p.file('f', want=(REMOTE_IO, LOCAL_IO))
-        fl.expect_in('space', said(receiver), 'reason')
+        fl.expect_in('space', t.said(receiver), 'reason')
         x.leftovers(p.target)
     (p.source / 'd').mkdir()
     for n in range(30):
         x.make_file(p.source / 'd' / str(n), 100000)
-    with mounted(p.target, 'size=1m'):
+    with t.mounted(p.target, 'size=1m'):
         sender, token = p.send(p.source / 'd')
         receiver = p.receive(token)
         x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
-        fl.expect_in('space', said(receiver), 'reason')
-        fl.expect_in('space', said(sender), 'reason at the sender')
+        fl.expect_in('space', t.said(receiver), 'reason')
+        fl.expect_in('space', t.said(sender), 'reason at the sender')
         x.leftovers(p.target)
-    with mounted(p.target, 'size=1m'):
+    with t.mounted(p.target, 'size=1m'):
         with open(p.target / 'out', 'wb') as out, \
                 open(p.source / 'f', 'rb') as data:
             receiver, token = p.b.listen(out)
             sender = p.a.pipe(token, data)
             x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
-            fl.expect_in('space', said(sender), 'reason at the sender')
+            fl.expect_in('space', t.said(sender), 'reason at the sender')
     with open('/dev/full', 'wb') as out, open(p.source / 'f', 'rb') as data:
         receiver, token = p.b.listen(out)
         sender = p.a.pipe(token, data)
@@ -515,16 +427,16 @@ def no_quota(p):
     receiver = p.receive(token, prefix=inject)
     x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
     for q in (sender, receiver):
-        fl.expect_in('quota', said(q).lower(), 'reason')
+        fl.expect_in('quota', t.said(q).lower(), 'reason')
     x.leftovers(p.target)
 
 
 def read_only(p):
     """A target that cannot be written to."""
     p.make('f', 100000)
-    with mounted(p.target, 'ro'):
+    with t.mounted(p.target, 'ro'):
         _, receiver = p.file('f', want=(REMOTE_IO, LOCAL_IO))
-        fl.expect_in('ead-only', said(receiver), 'reason')
+        fl.expect_in('ead-only', t.said(receiver), 'reason')
     (p.target / 'file').write_text('mine')
     p.file('f', '-o', 'file/below', want=(REMOTE_IO, LOCAL_IO))
     p.file('f', '-o', 'nothing/', want=(REMOTE_IO, LOCAL_IO))
@@ -542,11 +454,22 @@ def source_changes(p):
     os.close(w)
     os.read(r, 1000)
     os.truncate(path, 10 * MIB)
-    copy = threading.Thread(target=drain, args=(r,))
+    copy = threading.Thread(target=t.drain, args=(r,))
     copy.start()
     x.both_ended(sender, receiver, TIME, (LOCAL_IO, REMOTE_IO))
     copy.join()
     os.close(r)
+
+
+def being_read(path):
+    """Some process has read a part of the file."""
+    for fd in pathlib.Path('/proc').glob('[0-9]*/fd/*'):
+        with contextlib.suppress(OSError):
+            info = fd.parents[1] / 'fdinfo' / fd.name
+            if fd.samefile(path) and not re.search(r'pos:\s*0$',
+                                                   info.read_text(), re.M):
+                return
+    raise AssertionError(f'nobody reads {path}')
 
 
 def folder_shrinks(p):
@@ -555,10 +478,13 @@ def folder_shrinks(p):
     top.mkdir()
     x.make_file(top / 'big', 30 * MIB)
     sender, token = p.send(top)
-    os.truncate(top / 'big', 10 * MIB)  # the pipe to the packer is shorter
+    # Once the packer reads, the length stands in the archive; the pipe it
+    # writes to is shorter than what stays of the file.
+    l.until(lambda: being_read(top / 'big'), TIME, 'the packer')
+    os.truncate(top / 'big', 10 * MIB)
     receiver = p.receive(token)
     x.both_ended(sender, receiver, TIME, (LOCAL_IO, REMOTE_IO))
-    fl.expect_in('big', said(sender), 'which file')
+    fl.expect_in('big', t.said(sender), 'which file')
     x.leftovers(p.target)
 
 
@@ -575,11 +501,6 @@ def vanished(p):
     os.truncate(p.source / 'f', 0)
     x.both_ended(sender, p.receive(token), TIME, (LOCAL_IO, REMOTE_IO))
     x.leftovers(p.target)
-
-
-def drain(fd):
-    while os.read(fd, 1 << 20):
-        pass
 
 
 def odd_sources(p):
@@ -615,118 +536,10 @@ def broken_pipe(p):
             x.both_ended(sender, receiver, TIME, (REMOTE_IO, LOCAL_IO))
 
 
-def grown(before):
-    if sum(x.Ways.read().values()) < before + 5 * MIB:
-        raise AssertionError('nothing moves')
-
-
-@contextlib.contextmanager
-def held(p, how, size=400 * MIB):
-    """A transfer in the middle of it: (sender, receiver).  The receiver of a
-    pipe or fifo waits for its reader."""
-    with open(p.source / 'f', 'wb') as f:
-        f.truncate(size)
-    if how == 'pipe':
-        r, w = os.pipe()
-        receiver, token = p.b.listen(w)
-        os.close(w)
-        with open(p.source / 'f', 'rb') as data:
-            sender = p.a.pipe(token, data)
-            os.read(r, 1000)
-            time.sleep(0.3)
-            yield sender, receiver
-        os.close(r)
-        return
-    if how == 'file':
-        sender, token = p.send(p.source / 'f')
-        receiver = p.receive(token)
-        before = sum(x.Ways.read().values())
-        l.until(lambda: grown(before), TIME, 'no bytes')
-        fl.must_live(sender, receiver)
-        yield sender, receiver
-        return
-    os.mkfifo(p.source / 'out')
-    r = os.open(p.source / 'out', os.O_RDONLY | os.O_NONBLOCK)
-    sender, token = p.send(p.source / 'f')
-    receiver = p.receive(token, '-o', p.source / 'out')
-    select.select([r], [], [], TIME)
-    time.sleep(0.3)
-    fl.must_live(sender, receiver)
-    yield sender, receiver
-    os.close(r)
-
-
-def both_within(sender, receiver, seconds, want):
-    start = time.monotonic()
-    x.both_ended(sender, receiver, seconds, want)
-    taken = time.monotonic() - start
-    if taken > seconds:
-        raise AssertionError(f'took {taken:.1f} s')
-    return f'{taken:.2f} s'
-
-
-def interrupted(how, at_sender):
-    def test(p):
-        with held(p, how) as (sender, receiver):
-            (sender if at_sender else receiver).proc.send_signal(signal.SIGINT)
-            want = (INTERRUPTED, REMOTE_IO) if at_sender \
-                else (REMOTE_IO, INTERRUPTED)
-            note = both_within(sender, receiver, SOON, want)
-            other = receiver if at_sender else sender
-            fl.expect_in('cancel', said(other), 'the reason at the other')
-        x.leftovers(p.target)
-        return note
-    return test
-
-
-def interrupted_early(p):
-    """Before anybody came, and again."""
-    p.make('f', 10)
-    for args in (('send', p.source / 'f'), ('listen',), ('receive',)):
-        q = p.a.start(*args)
-        q.wait_line(x.TOKEN if args[0] != 'send' else 'receive ', TIME)
-        fl.expect(q.stop(signal.SIGINT, 5), INTERRUPTED, f'{args[0]}')
-
-
-def killed(who, what, how, flags=()):
-    """kill -9: the other side is told, or notices, and nothing is left."""
-    def test(lab, relay):
-        a, b = (fl.Daemon(lab, n, relay) for n in 'ab')
-        p = Pair(lab, relay, a, b)
-        p.a.flags += flags
-        p.b.flags += flags
-        with held(p, how) as (sender, receiver):
-            victim = sender if who == 'sender' else receiver
-            other = receiver if who == 'sender' else sender
-            daemon = p.daemons[who != 'sender']
-            if what == 'command':
-                os.kill(victim.proc.pid, signal.SIGKILL)
-            elif what == 'daemon':
-                os.kill(daemon.pid, signal.SIGKILL)
-            else:
-                os.kill(next(iter(daemon.workers('session').values())),
-                        signal.SIGKILL)
-            start = time.monotonic()
-            status = x.ended(other, DEAD, None)
-            taken = time.monotonic() - start
-            if status == 0:
-                raise AssertionError(f'success: {said(other)}')
-            if what != 'command':
-                status2 = x.ended(victim, SOON, None)
-                if status2 in (0, -9):
-                    raise AssertionError(f'victim: {status2} {said(victim)}')
-        x.leftovers(p.target)
-        if what != 'daemon':
-            daemon.wait_idle()
-        p.daemons[who == 'sender'].wait_idle()
-        return f'status {status} after {taken:.1f} s'
-    return test
-
-
 def second_claimant(p):
     """One token, one transfer."""
-    with held(p, 'fifo') as (sender, receiver):
-        token = re.search(r'receive (\S{100,})', said(sender)).group(1)
+    with t.held(p, 'fifo') as (sender, receiver):
+        token = re.search(r'receive (\S{100,})', t.said(sender)).group(1)
         other = p.receive(token, '-o', 'second')
         x.ended(other, TIME, REJECTED)
         fl.must_live(sender, receiver)
@@ -746,7 +559,7 @@ def wrong_kinds(p):
     listener, token2 = p.a.listen(subprocess.DEVNULL)
     q = p.receive(token2)
     x.ended(q, TIME, None)
-    fl.expect_in('this code expects `derphole send`', said(q), 'hint')
+    fl.expect_in('this code expects `derphole send`', t.said(q), 'hint')
     listener.stop()
     fl.must_live(sender)
     x.both_ended(sender, p.receive(token), TIME)
@@ -794,8 +607,8 @@ def progress(p):
     fl.expect(status, 0, 'receive')
     x.ended(sender, TIME)
     fl.expect_in('100%|####################| 30.0MiB/30.0MiB [', text, 'bar')
-    if '%|' in said(sender):
-        raise AssertionError(f'a bar without a terminal: {said(sender)}')
+    if '%|' in t.said(sender):
+        raise AssertionError(f'a bar without a terminal: {t.said(sender)}')
     (p.target / 'f').unlink()
     sender, token = p.send(p.source / 'f')
     status, text = on_terminal(p.b, 'receive', token, '--hide-progress',
@@ -859,7 +672,7 @@ def json_progress(p):
     fl.expect(there['peer_written'], moved, 'written, at the sender')
     if there['moved'] <= moved:
         raise AssertionError(f'the sender is not ahead: {there}')
-    thread = threading.Thread(target=drain, args=(r,))
+    thread = threading.Thread(target=t.drain, args=(r,))
     thread.start()
     x.both_ended(sender, receiver, TIME)
     thread.join()
@@ -897,7 +710,7 @@ def ssh_keys(p):
         x.ended(q, TIME, status)
         if status == 0:
             x.ended(inviter, TIME)
-            fl.expect_in('authorized_keys', said(inviter), 'path')
+            fl.expect_in('authorized_keys', t.said(inviter), 'path')
         else:
             fl.expect(inviter.stop(), INTERRUPTED, 'inviter')
     fl.expect(keys.read_text(), f'# no newline at the end\n{pub}', 'keys')
@@ -913,26 +726,14 @@ def ssh_keys(p):
 
 def main():
     os.umask(0o022)
-    if os.geteuid() == 0 and _LIBC.unshare(_CLONE_NEWNS) == 0:
-        subprocess.run(['mount', '--make-rprivate', '/'], check=True)
-    rows = [(t.__doc__.split('\n')[0].rstrip('.:'), row(t)) for t in (
+    t.own_mounts()
+    return fl.main(t.rows(
         tar_pipe, slow_reader, slow_writer, silent_writer, appending, offsets,
         file_targets, existing, empty, texts, folders, folder_oddities,
         folder_changes, strange_names, holes, full_disk, no_quota, read_only,
-        source_changes, folder_shrinks, vanished, odd_sources, broken_pipe, interrupted_early, second_claimant,
-        wrong_kinds, progress, json_progress, ssh_keys)]
-    rows += [(f'Ctrl-C at the {"sender" if at else "receiver"}, {how}',
-              row(interrupted(how, at)))
-             for how in ('pipe', 'file', 'fifo') for at in (True, False)]
-    rows += [(f'kill -9 of the {what} at the {who}, {how}',
-              killed(who, what, how))
-             for what in ('command', 'daemon', 'worker')
-             for who in ('sender', 'receiver') for how in ('file', 'fifo')]
-    # Nobody hears of a peer that died there but by its silence.
-    rows += [(f'kill -9 of the {what} at the {who}, relay only',
-              killed(who, what, 'fifo', ('--force-relay',)))
-             for what in ('daemon', 'worker') for who in ('sender', 'receiver')]
-    return fl.main(rows, sys.argv)
+        source_changes, folder_shrinks, vanished, odd_sources, broken_pipe,
+        second_claimant, wrong_kinds, progress, json_progress, ssh_keys),
+        sys.argv)
 
 
 if __name__ == '__main__':

@@ -10,17 +10,15 @@ import pathlib
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 
-import transfers as t
-
 import faults_lib as fl
+import transfers_lib as t
 import xfer as x
 from faults_lib import l
-from transfers import INTERRUPTED, LOCAL_IO, MIB, REMOTE_IO, SOON, TIME
+from transfers_lib import INTERRUPTED, LOCAL_IO, MIB, REMOTE_IO, SOON, TIME
 
 HUNG_UP = 128 + signal.SIGHUP
 
@@ -176,12 +174,10 @@ def shared_folder(p):
 
 def main():
     os.umask(0o022)
-    rows = [(f.__doc__.split('\n')[0].rstrip('.:'), t.row(f)) for f in (
-        socket_gone, token_in_file, hung_up, impatient, made_up,
-        shared_folder, file_limit, held_daemon)]
+    rows = t.rows(socket_gone, token_in_file, hung_up, impatient, made_up,
+                  shared_folder, file_limit, held_daemon)
     rows.append((interrupted_start.__doc__.rstrip('.'), interrupted_start))
-    if os.geteuid() == 0 and t._LIBC.unshare(t._CLONE_NEWNS) == 0:
-        subprocess.run(['mount', '--make-rprivate', '/'], check=True)
+    t.own_mounts()
     return fl.main(rows, sys.argv)
 
 

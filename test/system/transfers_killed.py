@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Transfers between our own programs that a signal ends, at either side.
+
+usage: transfers_killed.py BUILD_FOLDER [ROW-PATTERN]
+"""
+import os
+import signal
+import sys
+import time
+
+import faults_lib as fl
+import transfers_lib as t
+import xfer as x
+from transfers_lib import INTERRUPTED, REMOTE_IO, SOON, TIME
+
+# A peer that died without a word.
+DEAD = 15
+
+
+def interrupted(how, at_sender):
+    def test(p):
+        with t.held(p, how) as (sender, receiver):
+            (sender if at_sender else receiver).proc.send_signal(signal.SIGINT)
+            want = (INTERRUPTED, REMOTE_IO) if at_sender \
+                else (REMOTE_IO, INTERRUPTED)
+            note = t.both_within(sender, receiver, SOON, want)
+            other = receiver if at_sender else sender
+            fl.expect_in('cancel', t.said(other), 'the reason at the other')
+        x.leftovers(p.target)
+        return note
+    return test
+
+
+def interrupted_early(p):
+    """Before anybody came, and again."""
+    p.make('f', 10)
+    for args in (('send', p.source / 'f'), ('listen',), ('receive',)):
+        q = p.a.start(*args)
+        q.wait_line(x.TOKEN if args[0] != 'send' else 'receive ', TIME)
+        fl.expect(q.stop(signal.SIGINT, 5), INTERRUPTED, f'{args[0]}')
+
+
+def killed(who, what, how, flags=()):
+    """kill -9: the other side is told, or notices, and nothing is left."""
+    def test(lab, relay):
+        a, b = (fl.Daemon(lab, n, relay) for n in 'ab')
+        p = t.Pair(lab, relay, a, b)
+        p.a.flags += flags
+        p.b.flags += flags
+        with t.held(p, how) as (sender, receiver):
+            victim = sender if who == 'sender' else receiver
+            other = receiver if who == 'sender' else sender
+            daemon = p.daemons[who != 'sender']
+            if what == 'command':
+                os.kill(victim.proc.pid, signal.SIGKILL)
+            elif what == 'daemon':
+                os.kill(daemon.pid, signal.SIGKILL)
+            else:
+                os.kill(next(iter(daemon.workers('session').values())),
+                        signal.SIGKILL)
+            start = time.monotonic()
+            status = x.ended(other, DEAD, None)
+            taken = time.monotonic() - start
+            if status == 0:
+                raise AssertionError(f'success: {t.said(other)}')
+            if what != 'command':
+                status2 = x.ended(victim, SOON, None)
+                if status2 in (0, -9):
+                    raise AssertionError(f'victim: {status2} {t.said(victim)}')
+        x.leftovers(p.target)
+        if what != 'daemon':
+            daemon.wait_idle()
+        p.daemons[who == 'sender'].wait_idle()
+        return f'status {status} after {taken:.1f} s'
+    return test
+
+
+def main():
+    os.umask(0o022)
+    rows = t.rows(interrupted_early)
+    rows += [(f'Ctrl-C at the {"sender" if at else "receiver"}, {how}',
+              t.row(interrupted(how, at)))
+             for how in ('pipe', 'file', 'fifo') for at in (True, False)]
+    rows += [(f'kill -9 of the {what} at the {who}, {how}',
+              killed(who, what, how))
+             for what in ('command', 'daemon', 'worker')
+             for who in ('sender', 'receiver') for how in ('file', 'fifo')]
+    # Nobody hears of a peer that died there but by its silence.
+    rows += [(f'kill -9 of the {what} at the {who}, relay only',
+              killed(who, what, 'fifo', ('--force-relay',)))
+             for what in ('daemon', 'worker') for who in ('sender', 'receiver')]
+    return fl.main(rows, sys.argv)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
