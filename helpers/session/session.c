@@ -45,9 +45,10 @@
 /* A full path delays the end of a dead connection by no more than this. */
 #define EXPIRE_EVERY_US (100 * MONO_MS)
 /*
- * Peer v0.18.2 reads two messages at a time, each of what its kernel has joined,
- * and has room for 64 datagrams: if there are more it loses all of them and
- * sleeps for 250 ms.  With one datagram lost between two runs it still fits.
+ * Peer v0.18.2 reads two messages at a time, each of what its kernel has
+ * joined, and has room for 64 datagrams: if there are more it loses all of them
+ * and sleeps for 250 ms.  With one datagram lost between two runs it still
+ * fits.
  */
 #define PEER_RUN 20
 #define MALLOC_KEEPS (4 << 20)

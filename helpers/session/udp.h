@@ -16,6 +16,7 @@
 
 struct loop;
 struct loop_io;
+struct loop_timer;
 struct udp;
 struct udp_buffers;
 
@@ -41,6 +42,10 @@ struct udp {
 	struct loop_io *io;
 	struct udp_buffers *buffers; /* shared by the sockets of a session */
 	unsigned interest;
+	struct loop_timer *rest; /* armed: input is read when it fires */
+	struct mono since;       /* wake-ups are counted from here */
+	unsigned n_wakes;        /* of a single full datagram */
+	bool is_watched;         /* udp_watch() */
 	bool is_full; /* the kernel took no more; on_writable follows */
 	bool no_gso;  /* the device cannot */
 	void (*on_input)(
