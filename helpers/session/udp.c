@@ -43,14 +43,13 @@
 #define BURST_CALLS 16
 #define BURST_MSGS (BURST_CALLS * RECV_MSGS)
 
-/* Questions and answers of one full datagram each never come so often. */
-#define WAKES_MOST 8
-#define WAKES_US MONO_MS
+/* More full datagrams than that in a millisecond are a bulk. */
+#define BULK_MSGS 16
+#define BULK_US MONO_MS
 #define FULL_LEN 1000
-/* The loop's timers make a millisecond of it. */
 #define REST_US (MONO_MS / 2)
-/* Fewer datagrams than that are not worth the time they wait. */
-#define REST_LEAST 4
+/* Fewer are not worth the time that they wait. */
+#define REST_LEAST (BULK_MSGS / 2)
 
 struct udp_buffers {
 	struct mmsghdr msg[RECV_MSGS];
@@ -166,7 +165,7 @@ watch(struct udp *u, bool on)
 	set_interest(
 	    u, on ? u->interest | LOOP_READ : u->interest & ~LOOP_READ);
 	loop_timer_at(u->rest, MONO_NEVER);
-	u->n_wakes = 0;
+	u->n_full = 0;
 }
 
 static void
@@ -176,17 +175,20 @@ rest(struct udp *u)
 	loop_timer_in(u->rest, REST_US);
 }
 
-/* One message of @len octets had to be read by itself. */
+/* @n messages came, of @len octets in all. */
 static void
-count_wake(struct udp *u, size_t len, struct mono now)
+count(struct udp *u, int n, size_t len, struct mono now)
 {
-	if (len < FULL_LEN || len > QUIC_ENDPOINT_PAYLOAD)
+	size_t each = n > 0 ? len / (size_t)n : 0;
+
+	if (each < FULL_LEN || each > QUIC_ENDPOINT_PAYLOAD)
 		return;
-	if (mono_diff(now, u->since) >= WAKES_US) {
+	if (mono_diff(now, u->since) >= BULK_US) {
 		u->since = now;
-		u->n_wakes = 0;
+		u->n_full = 0;
 	}
-	if (++u->n_wakes > WAKES_MOST)
+	u->n_full += n;
+	if (u->n_full > BULK_MSGS)
 		rest(u);
 }
 
@@ -221,8 +223,8 @@ on_io(void *arg, unsigned events, struct mono now)
 		size_t len;
 		int n = read_burst(u, now, &len);
 
-		if (n == 1 && u->fd >= 0 && u->is_watched)
-			count_wake(u, len, now);
+		if (u->may_rest && u->fd >= 0 && u->is_watched)
+			count(u, n, len, now);
 	}
 }
 
@@ -249,6 +251,7 @@ udp_open(struct udp *u, struct loop *loop, struct udp_buffers *b, int fd,
 	u->buffers = b;
 	u->is_full = false;
 	u->is_watched = true;
+	u->may_rest = false;
 	set_interest(u, LOOP_READ);
 	return 0;
 }
@@ -276,6 +279,12 @@ udp_watch(struct udp *u, bool on)
 		return;
 	u->is_watched = on;
 	watch(u, on);
+}
+
+void
+udp_set_rest(struct udp *u, bool on)
+{
+	u->may_rest = on;
 }
 
 /* One system call.  @segment: 0, or the length to cut at.  0 or -errno. */
