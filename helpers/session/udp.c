@@ -47,7 +47,8 @@
 #define BULK_MSGS 16
 #define BULK_US MONO_MS
 #define FULL_LEN 1000
-#define REST_US (MONO_MS / 2)
+/* As long as the least buffer of a socket (180 datagrams) can bear. */
+#define REST_US MONO_MS
 /* Fewer are not worth the time that they wait. */
 #define REST_LEAST (BULK_MSGS / 2)
 

@@ -79,7 +79,7 @@ bool udp_is_open(const struct udp *u);
  * meanwhile waits in the kernel. */
 void udp_watch(struct udp *u, bool on);
 
-/** udp_set_rest(): whether a bulk of single datagrams may wait up to half a
+/** udp_set_rest(): whether a bulk of single datagrams may wait up to a
  * millisecond: cheaper for both ends, but a rate that its sender derives from
  * the least round-trip time suffers.  Off after udp_open(). */
 void udp_set_rest(struct udp *u, bool on);
