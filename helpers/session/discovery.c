@@ -354,8 +354,14 @@ discovery_on_control(struct session *s, const struct envelope *e)
 void
 discovery_set_native(struct session *s)
 {
-	if (s->discovery.direct != NULL)
-		direct_set_native(s->discovery.direct);
+	struct discovery *d = &s->discovery;
+
+	if (d->direct != NULL)
+		direct_set_native(d->direct);
+	/* If the path was faster than this word. */
+	quic_endpoint_set_run(s->quic, 0);
+	udp_set_rest(&d->v4.udp, false);
+	udp_set_rest(&d->v6.udp, false);
 }
 
 static void
@@ -442,8 +448,10 @@ follow(struct session *s)
 
 	d->generation = direct_generation(d->direct);
 	if (to != NULL) {
-		path_udp_set(&d->path, &socket_for(d, to->family)->udp, to,
-		    direct_payload(d->direct));
+		struct udp *u = &socket_for(d, to->family)->udp;
+
+		path_udp_set(&d->path, u, to, direct_payload(d->direct));
+		udp_set_rest(u, !s->nego.is_native);
 		session_move(s, &d->path.path, to, reason);
 	} else {
 		session_move(s, &s->relay.path, NULL, reason);

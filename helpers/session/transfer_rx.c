@@ -225,7 +225,9 @@ put(struct transfer_stream *st, int64_t offset, const uint8_t *p, size_t len)
 	if (st->quic != NULL)
 		st->owed += len;
 	rx->came += (int64_t)len;
-	r = transfer_sink_put(&rx->sink, offset, p, len, st->t->s->now);
+	r = transfer_sink_put(&rx->sink,
+	    rx->encoding == TRANSFER_BLOCKS ? st->index : 0, offset, p, len,
+	    st->t->s->now);
 	return r;
 }
 
@@ -316,6 +318,7 @@ transfer_rx_plan(struct transfer *t, const struct transfer_plan *plan)
 		(void)transfer_flow_peek_header(t->flow, &header_len);
 		rx->header_len = (int64_t)header_len;
 		rx->total = plan->size;
+		transfer_sink_share(&rx->sink, plan->streams);
 		rx->blocks = blocks_rx_new(plan->streams, plan->size,
 		    plan->chunk_size, deliver_block, t);
 	} else if (plan->encoding == TRANSFER_STRIPED) {
@@ -418,7 +421,7 @@ run_end(struct transfer *t)
 		fail(t, r);
 		return;
 	}
-	if (rx->sink.fd < 0 || fifo_len(&rx->sink.out) > 0)
+	if (rx->sink.fd < 0 || transfer_sink_held(&rx->sink) > 0)
 		return; /* still to be opened, or slow */
 	r = transfer_sink_end(&rx->sink);
 	if (r != 0) {

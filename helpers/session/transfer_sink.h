@@ -11,6 +11,14 @@
 #include "lib/fifo.h"
 #include "lib/loop.h"
 #include "lib/mono.h"
+#include "proto/transfer/transfer_policy.h"
+
+/* Bytes that follow each other in the payload and wait. */
+struct transfer_piece {
+	struct fifo out;
+	int64_t at;        /* payload offset of the first */
+	struct mono since; /* it came */
+};
 
 /* Owner: struct transfer_rx. */
 struct transfer_sink {
@@ -23,9 +31,8 @@ struct transfer_sink {
 	int64_t reached; /* sparse: and with the zeros left out */
 	bool is_full;    /* it took less than it was given: watched */
 	int64_t base;    /* positioned: where the payload begins in the file */
-	int64_t at;      /* payload offset of the first byte that waits */
-	struct fifo out; /* bytes that wait */
-	struct mono since; /* the first of them came */
+	size_t most;     /* positioned: what a piece may have before a write */
+	struct transfer_piece pieces[TRANSFER_MAX_STREAMS];
 	int64_t written;
 };
 
@@ -39,14 +46,22 @@ int transfer_sink_set(struct transfer_sink *k, struct loop *l, int fd,
     void (*on_writable)(void *arg, unsigned events, struct mono now),
     void *arg);
 
+/** transfer_sink_share(): @n lanes bring bytes, whose pieces share a cache. */
+void transfer_sink_share(struct transfer_sink *k, unsigned n);
+
 /**
  * transfer_sink_put(): payload bytes, in order or, positioned, in any.
+ * @lane: that brought them, 0 .. TRANSFER_MAX_STREAMS - 1: each has a piece of
+ *        its own.  0 unless positioned.
  * @offset: of the payload.
  *
  * Returns 0, -ENOMEM, -DT_ERR_FULL, or what writing said.
  */
-int transfer_sink_put(struct transfer_sink *k, int64_t offset, const uint8_t *p,
-    size_t len, struct mono now);
+int transfer_sink_put(struct transfer_sink *k, unsigned lane, int64_t offset,
+    const uint8_t *p, size_t len, struct mono now);
+
+/** transfer_sink_held(): bytes that wait. */
+size_t transfer_sink_held(const struct transfer_sink *k);
 
 /** transfer_sink_flush(): write what waits, as far as it is taken now.
  * Returns 0 or -errno. */

@@ -3,6 +3,11 @@
  * Receiving: up to BURST_CALLS system calls a turn, each for RECV_MSGS messages
  * of up to 64 KiB, so that a flood cannot keep the other descriptors waiting.
  *
+ * Where the kernel does not join, each datagram wakes us, which costs sender
+ * and receiver more than the datagram itself.  When many full ones have come so
+ * in a millisecond, we rest: the socket is not looked at for a while, and what
+ * came meanwhile is read at once.  That goes on for as long as it is worth it.
+ *
  * Sending: a run is what one UDP_SEGMENT send can carry: datagrams of one
  * length, and perhaps a shorter last one.  Where the kernel refuses a run, its
  * datagrams are tried one by one: each gets its own verdict then, and when all
@@ -22,6 +27,7 @@
 
 #include "lib/fd.h"
 #include "lib/loop.h"
+#include "proto/quic/quic_params.h"
 
 /* Debian 12's libc may lack them; the numbers are the kernel's. */
 #ifndef UDP_SEGMENT
@@ -35,6 +41,16 @@
 #define RECV_LEN ((size_t)65536)
 /* 1 MiB a turn when the kernel joins, 64 small datagrams when it does not. */
 #define BURST_CALLS 16
+#define BURST_MSGS (BURST_CALLS * RECV_MSGS)
+
+/* More full datagrams than that in a millisecond are a bulk. */
+#define BULK_MSGS 16
+#define BULK_US MONO_MS
+#define FULL_LEN 1000
+/* As long as the least buffer of a socket (180 datagrams) can bear. */
+#define REST_US MONO_MS
+/* Fewer are not worth the time that they wait. */
+#define REST_LEAST (BULK_MSGS / 2)
 
 struct udp_buffers {
 	struct mmsghdr msg[RECV_MSGS];
@@ -109,9 +125,13 @@ deliver(struct udp *u, size_t i, struct mono now)
 	u->on_input(u, &in, now);
 }
 
-static void
-read_burst(struct udp *u, struct mono now)
+/* How many messages there were, and their octets. */
+static int
+read_burst(struct udp *u, struct mono now, size_t *ret_len)
 {
+	int total = 0;
+
+	*ret_len = 0;
 	for (int call = 0; call < BURST_CALLS; call++) {
 		int n;
 
@@ -119,14 +139,17 @@ read_burst(struct udp *u, struct mono now)
 		n = recvmmsg(
 		    u->fd, u->buffers->msg, RECV_MSGS, MSG_DONTWAIT, NULL);
 		for (int i = 0; i < n; i++) {
+			*ret_len += u->buffers->msg[i].msg_len;
+			total++;
 			deliver(u, (size_t)i, now);
 			/* The callback may have had enough. */
-			if (u->fd < 0 || (u->interest & LOOP_READ) == 0)
-				return;
+			if (u->fd < 0 || !u->is_watched)
+				return total;
 		}
 		if (n < RECV_MSGS)
-			return;
+			return total;
 	}
+	return total;
 }
 
 static void
@@ -134,6 +157,57 @@ set_interest(struct udp *u, unsigned events)
 {
 	u->interest = events;
 	loop_io_set(u->io, events);
+}
+
+/* Look at the socket whenever it has something, or not for now. */
+static void
+watch(struct udp *u, bool on)
+{
+	set_interest(
+	    u, on ? u->interest | LOOP_READ : u->interest & ~LOOP_READ);
+	loop_timer_at(u->rest, MONO_NEVER);
+	u->n_full = 0;
+}
+
+static void
+rest(struct udp *u)
+{
+	watch(u, false);
+	loop_timer_in(u->rest, REST_US);
+}
+
+/* @n messages came, of @len octets in all. */
+static void
+count(struct udp *u, int n, size_t len, struct mono now)
+{
+	size_t each = n > 0 ? len / (size_t)n : 0;
+
+	if (each < FULL_LEN || each > QUIC_ENDPOINT_PAYLOAD)
+		return;
+	if (mono_diff(now, u->since) >= BULK_US) {
+		u->since = now;
+		u->n_full = 0;
+	}
+	u->n_full += n;
+	if (u->n_full > BULK_MSGS)
+		rest(u);
+}
+
+static void
+on_rested(void *arg, struct mono now)
+{
+	struct udp *u = arg;
+	size_t len;
+	int n = read_burst(u, now, &len);
+
+	if (u->fd < 0 || !u->is_watched)
+		return;
+	if (n == BURST_MSGS)
+		loop_timer_at(u->rest, now); /* there may be more */
+	else if (n >= REST_LEAST)
+		loop_timer_in(u->rest, REST_US);
+	else
+		watch(u, true);
 }
 
 static void
@@ -146,8 +220,13 @@ on_io(void *arg, unsigned events, struct mono now)
 		set_interest(u, u->interest & ~LOOP_WRITE);
 		u->on_writable(u, now);
 	}
-	if ((events & LOOP_READ) != 0 && u->fd >= 0)
-		read_burst(u, now);
+	if ((events & LOOP_READ) != 0 && u->fd >= 0) {
+		size_t len;
+		int n = read_burst(u, now, &len);
+
+		if (u->may_rest && u->fd >= 0 && u->is_watched)
+			count(u, n, len, now);
+	}
 }
 
 void
@@ -161,7 +240,9 @@ udp_open(struct udp *u, struct loop *loop, struct udp_buffers *b, int fd,
     sa_family_t family, uint16_t port)
 {
 	u->io = loop_io_new(loop, fd, on_io, u);
-	if (u->io == NULL) {
+	u->rest = loop_timer_new(loop, on_rested, u);
+	if (u->io == NULL || u->rest == NULL) {
+		udp_close(u);
 		fd_close(&fd);
 		return -ENOMEM;
 	}
@@ -170,6 +251,8 @@ udp_open(struct udp *u, struct loop *loop, struct udp_buffers *b, int fd,
 	u->port = port;
 	u->buffers = b;
 	u->is_full = false;
+	u->is_watched = true;
+	u->may_rest = false;
 	set_interest(u, LOOP_READ);
 	return 0;
 }
@@ -178,7 +261,9 @@ void
 udp_close(struct udp *u)
 {
 	loop_io_free(u->io);
+	loop_timer_free(u->rest);
 	u->io = NULL;
+	u->rest = NULL;
 	fd_close(&u->fd);
 }
 
@@ -193,8 +278,14 @@ udp_watch(struct udp *u, bool on)
 {
 	if (u->fd < 0)
 		return;
-	set_interest(
-	    u, on ? u->interest | LOOP_READ : u->interest & ~LOOP_READ);
+	u->is_watched = on;
+	watch(u, on);
+}
+
+void
+udp_set_rest(struct udp *u, bool on)
+{
+	u->may_rest = on;
 }
 
 /* One system call.  @segment: 0, or the length to cut at.  0 or -errno. */

@@ -16,6 +16,7 @@
 
 struct loop;
 struct loop_io;
+struct loop_timer;
 struct udp;
 struct udp_buffers;
 
@@ -41,8 +42,13 @@ struct udp {
 	struct loop_io *io;
 	struct udp_buffers *buffers; /* shared by the sockets of a session */
 	unsigned interest;
-	bool is_full; /* the kernel took no more; on_writable follows */
-	bool no_gso;  /* the device cannot */
+	struct loop_timer *rest; /* armed: input is read when it fires */
+	struct mono since;       /* full datagrams are counted from here */
+	int n_full;
+	bool may_rest;
+	bool is_watched; /* udp_watch() */
+	bool is_full;    /* the kernel took no more; on_writable follows */
+	bool no_gso;     /* the device cannot */
 	void (*on_input)(
 	    struct udp *u, const struct udp_input *in, struct mono now);
 	/* After a send that found the socket full. */
@@ -72,6 +78,11 @@ bool udp_is_open(const struct udp *u);
 /** udp_watch(): whether input is read; on after udp_open().  What comes
  * meanwhile waits in the kernel. */
 void udp_watch(struct udp *u, bool on);
+
+/** udp_set_rest(): whether a bulk of single datagrams may wait up to a
+ * millisecond: cheaper for both ends, but a rate that its sender derives from
+ * the least round-trip time suffers.  Off after udp_open(). */
+void udp_set_rest(struct udp *u, bool on);
 
 /* What a send did. */
 struct udp_sent {

@@ -128,6 +128,14 @@ void quic_endpoint_set_renewable(struct quic_endpoint *ep);
 int quic_endpoint_set_payload(struct quic_endpoint *ep, size_t payload);
 
 /**
+ * quic_endpoint_set_run(): no more than @most full datagrams follow each other
+ * from now on, then there is one that is shorter by an octet.  It ends what a
+ * kernel joins, for peers that cannot take apart as much as it can join.
+ * @most: 0 for any number.
+ */
+void quic_endpoint_set_run(struct quic_endpoint *ep, size_t most);
+
+/**
  * quic_endpoint_set_discovery(): connections made from now on find out by
  * themselves how large datagrams may be, up to QUIC_ENDPOINT_PAYLOAD, whatever
  * quic_endpoint_set_payload() says: for sockets of their own that do not

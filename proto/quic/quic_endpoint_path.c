@@ -15,6 +15,13 @@ each_live(struct quic_endpoint *ep, struct mono now,
 }
 
 void
+quic_endpoint_set_run(struct quic_endpoint *ep, size_t most)
+{
+	ep->run_most = most;
+	ep->run = 0;
+}
+
+void
 quic_endpoint_kick(struct quic_endpoint *ep, struct mono now)
 {
 	each_live(ep, now, quic_revive_kick);

@@ -150,6 +150,8 @@ struct quic_endpoint {
 	size_t n_handshakes;     /* of a server */
 	size_t n_conns;          /* tombs not included */
 	size_t payload_max;      /* what p.payload may be raised to */
+	size_t run_most;         /* see quic_endpoint_set_run(); 0: any */
+	size_t run;              /* full datagrams since a shorter one */
 	size_t next_slot;        /* output() starts here, for fairness */
 	uint16_t slot_mask;      /* hides slot numbers in connection ids */
 	bool stopped;            /* accepts nothing new */

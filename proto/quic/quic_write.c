@@ -197,6 +197,19 @@ payload_of(const struct quic_conn *c)
 	return n < c->payload_cap ? n : c->payload_cap;
 }
 
+/* What the next datagram may have of @payload: the last of a run is shorter.
+ * Handshakes are never that many. */
+static size_t
+payload_in_run(const struct quic_conn *c, size_t payload)
+{
+	const struct quic_endpoint *ep = c->ep;
+
+	if (ep->run_most == 0 || ep->run < ep->run_most ||
+	    c->state != QUIC_CONN_READY)
+		return payload;
+	return payload - 1;
+}
+
 static void
 end_ping(struct quic_conn *c)
 {
@@ -216,9 +229,11 @@ quic_write_conn(struct quic_conn *c, struct mono now, struct quic_batch *b)
 	if (ping)
 		ts = begin_ping(c, ts);
 	while (b->n_pkts < b->max_pkts && b->cap - b->len >= payload) {
-		n = write_packet(c, b->buf + b->len, payload, ts);
+		n = write_packet(
+		    c, b->buf + b->len, payload_in_run(c, payload), ts);
 		if (n <= 0)
 			break;
+		c->ep->run = (size_t)n == payload ? c->ep->run + 1 : 0;
 		b->lens[b->n_pkts++] = (uint16_t)n;
 		b->len += (size_t)n;
 		c->pkts_sent++;

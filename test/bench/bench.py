@@ -8,8 +8,9 @@ usage: bench.py BUILD_FOLDER [--lanes LANE,...] [--runs N] [--rounds N]
 Lanes: first-byte relay-1 relay-4 memory (relayed, all on one host), direct-1
 direct-4 (direct, between two hosts), lo-1 lo-4 (direct, on one host), switch
 (from the claim to the direct path), send-direct send-relay pipe-direct
-pipe-relay (transfers), pipe-first text (how long a byte, a short text take; with
--relay or -direct behind it only that).
+pipe-relay (transfers), send-mixed pipe-mixed (Go at one end), pipe-first text
+(how long a byte, a short text take; with -relay or -direct behind it only
+that).
 
 Everything runs in network namespaces of its own (root).  CPU is what the
 kernel accounted to every process of both ends and to the relay.  The yardstick

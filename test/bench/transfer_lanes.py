@@ -31,6 +31,10 @@ NAMES = ('ours', 'Go')
 MEMORY = pathlib.Path('/run/memory')
 # What Go moves, of the bytes that ours moves, through the relay: 110 s else.
 RELAYED_GO_SHARE = 8
+# With theirs at one end.
+MIXED_SHARE = 8
+# What the reference needs, to take the path that a mixed pair takes.
+MANAGED = {'DERPHOLE_V2_RAW_DIRECT': '0'}
 DEFAULT_BYTES = 2 * m.GIB
 WARM_BYTES = 4 * m.CHUNK
 # Of a target, free before it is asked for: 0.1 s of the fastest.
@@ -268,8 +272,8 @@ def _same_fds(before):
 
 
 class TransferLanes:
-    """run(lane): send-direct, send-relay, pipe-direct, pipe-relay,
-    pipe-first[-direct|-relay], text[-direct|-relay]."""
+    """run(lane): send-direct, send-relay, send-mixed, pipe-direct, pipe-relay,
+    pipe-mixed, pipe-first[-direct|-relay], text[-direct|-relay]."""
 
     def __init__(self, bench):
         self.bench = bench
@@ -278,6 +282,9 @@ class TransferLanes:
 
     def run(self, lane):
         shape, _, where = lane.rpartition('-')
+        if where == 'mixed':
+            self.in_memory(lambda: self.mixed(shape))
+            return
         if where not in ('direct', 'relay'):
             shape, where = lane, None
         if shape in SHAPES:
@@ -289,15 +296,58 @@ class TransferLanes:
     # Throughput
 
     def throughput(self, shape, where):
+        def measure():
+            with Place(self, where) as place:
+                self.rounds(shape, place)
+
+        self.in_memory(measure)
+
+    def in_memory(self, measure):
         MEMORY.mkdir(exist_ok=True)
         w.run('mount', '-t', 'tmpfs', '-o',
               f'size={3 * self.bytes + 4 * WARM_BYTES}', 'tmpfs',
               MEMORY)
         try:
-            with Place(self, where) as place:
-                self.rounds(shape, place)
+            measure()
         finally:
             w.run('umount', MEMORY)
+
+    def mixed(self, shape):
+        """Ours at one end, theirs at the other; the reference is theirs at
+        both on the same path, with neither raw sockets nor bulk packets."""
+        total = self.bytes // MIXED_SHARE
+        source = MEMORY / f'from-{total}'
+        x.make_file(source, total)
+        with Place(self, 'direct') as place:
+            ours, theirs, same = (place.pair(n) for n in ('ours', 'Go', 'Go'))
+            for side in same:
+                side.env = {**side.env, **MANAGED}
+            pairs = {'ours to Go': (ours[0], theirs[1]),
+                     'Go to ours': (theirs[0], ours[1]), 'Go': same}
+            got = {n: [] for n in pairs}
+            for n in range(-1, self.args.rounds):
+                for name, pair in pairs.items():
+                    row = self.one(SHAPES[shape], place, pair, source, total)
+                    if n >= 0:
+                        got[name].append(row)
+        self.bench.raw[f'{shape}, mixed'] = {'runs': got, 'bytes': total}
+
+        def value(name, read):
+            rows = [read(r) for r in got[name]]
+            return {'value': statistics.median(rows), 'spread': m.spread(rows)}
+
+        for name in ('ours to Go', 'Go to ours'):
+            mine, go = (value(n, lambda r: r['gbps']) for n in (name, 'Go'))
+            self.bench.row(f'{shape}, direct, {name}', 'Gb/s', mine, go,
+                           '>= Go', mine['value'] >= go['value'])
+            mine, go = (value(n, self.ends) for n in (name, 'Go'))
+            self.bench.row(f'{shape}, direct, {name}, CPU', 'CPU-s/GiB', mine,
+                           go, '<= Go', mine['value'] <= go['value'])
+
+    @staticmethod
+    def ends(row):
+        """CPU-s/GiB of both ends."""
+        return sum(v for k, v in row['cpu_per_gib'].items() if k != 'relay')
 
     def rounds(self, shape, place):
         total = dict.fromkeys(NAMES, self.bytes)
@@ -367,10 +417,6 @@ class TransferLanes:
             return [{'value': statistics.median(v), 'spread': m.spread(v)}
                     for v in (rows[n] for n in NAMES)]
 
-        def ends(row):
-            return sum(v for k, v in row['cpu_per_gib'].items()
-                       if k != 'relay')
-
         self.bench.raw[lane] = {'runs': got, 'yardstick': sticks,
                                 'bytes': total}
         stick, stick_cpu = map(statistics.median, zip(*sticks))
@@ -385,7 +431,7 @@ class TransferLanes:
                        of_yardstick=ours['value'] / stick,
                        go_of_yardstick=theirs['value'] / stick,
                        yardstick_gbps=stick, beside=beside)
-        ours, theirs = value(ends)
+        ours, theirs = value(self.ends)
         kinds = {k: statistics.median(r['cpu_per_gib'][k]
                                       for r in got['ours'])
                  for k in got['ours'][0]['cpu_per_gib']}

@@ -54,6 +54,8 @@ struct pair_side {
 	struct quic_close why;
 	uint64_t pkts, bytes; /* sent */
 	size_t longest;       /* of the packets sent */
+	size_t last;          /* the length of the last one sent */
+	size_t run, most_run; /* large ones of one length in a row */
 };
 
 struct pair_pkt {
@@ -423,6 +425,17 @@ pair_send(struct pair *p, int to, const uint8_t *data, size_t len)
 }
 
 static inline void
+pair_note_length(struct pair_side *sd, size_t len)
+{
+	if (len > sd->longest)
+		sd->longest = len;
+	sd->run = len < 1000 ? 0 : len == sd->last ? sd->run + 1 : 1;
+	sd->last = len;
+	if (sd->run > sd->most_run)
+		sd->most_run = sd->run;
+}
+
+static inline void
 pair_flush(struct pair *p, int i)
 {
 	struct pair_side *sd = &p->side[i];
@@ -435,8 +448,7 @@ pair_flush(struct pair *p, int i)
 
 		for (size_t k = 0; k < b.n_pkts; off += b.lens[k], k++) {
 			pair_send(p, 1 - i, p->buf + off, b.lens[k]);
-			if (b.lens[k] > sd->longest)
-				sd->longest = b.lens[k];
+			pair_note_length(sd, b.lens[k]);
 		}
 		sd->pkts += b.n_pkts;
 		sd->bytes += b.len;

@@ -75,6 +75,40 @@ test_discovery(void)
 	EQ_INT(longest_on(1400, 20), 1392, "with loss");
 }
 
+/* Equal datagrams in a row, of a bulk on @n streams with loss. */
+static size_t
+most_run(size_t limit, int n)
+{
+	struct pair *p = pair_new(9);
+	bool bad = false;
+	size_t run;
+
+	p->side[1].no_answer = true;
+	if (pair_start(p, NULL, NULL) != 0 ||
+	    !pair_run(p, MONO_SEC, pair_both_ready))
+		OK(false, "start");
+	quic_endpoint_set_run(p->side[0].ep, limit);
+	p->loss_permille = 10;
+	for (int i = 0; i < n; i++)
+		(void)pair_must_open(&p->side[0], LEN / 4);
+	(void)pair_run(p, 60 * MONO_SEC, NULL);
+	for (struct pair_stream *s = p->side[1].streams; s != NULL; s = s->next)
+		bad = bad || s->bad || s->got != LEN / 4;
+	OK(!bad, "runs of %zu, %d streams: all bytes", limit, n);
+	EQ_INT(p->side[0].longest, 1200, "the size stays");
+	run = p->side[0].most_run;
+	pair_free(p);
+	return run;
+}
+
+static void
+test_run(void)
+{
+	OK(most_run(0, 1) > 100, "without a limit runs are long");
+	EQ_INT(most_run(20, 1), 20, "no more than 20");
+	EQ_INT(most_run(20, 3), 20, "of several streams neither");
+}
+
 static void
 test_genuine(void)
 {
@@ -385,6 +419,7 @@ main(void)
 	if (secret_init() != 0)
 		return 99;
 	test_discovery();
+	test_run();
 	test_genuine();
 	test_blocked(true);
 	test_blocked(false);

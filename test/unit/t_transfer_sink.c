@@ -14,6 +14,7 @@
 #include "test/tap.h"
 
 #define KIB ((size_t)1024)
+#define MIB (KIB * KIB)
 #define BASE 100
 
 static uint8_t data[3 << 20], got[sizeof(data)];
@@ -70,7 +71,7 @@ put_all(struct transfer_sink *k, size_t len, size_t step)
 	int r = 0;
 
 	for (size_t off = 0; off < len && r == 0; off += step)
-		r = transfer_sink_put(k, (int64_t)off, data + off,
+		r = transfer_sink_put(k, 0, (int64_t)off, data + off,
 		    len - off < step ? len - off : step, now);
 	if (r == 0)
 		r = transfer_sink_flush(k);
@@ -136,13 +137,55 @@ test_blocks(void)
 	memset(data + 512 * KIB, 9, 256 * KIB);
 	begin(&k, fd, true);
 	for (size_t n = 12; n-- > 0 && r == 0;)
-		r = transfer_sink_put(&k, (int64_t)(n * 256 * KIB),
+		r = transfer_sink_put(&k, 0, (int64_t)(n * 256 * KIB),
 		    data + n * 256 * KIB, 256 * KIB, now);
 	EQ_INT(r, 0, "blocks from the end");
 	EQ_INT(transfer_sink_flush(&k), 0, "flushed");
 	EQ_INT(transfer_sink_end(&k), 0, "ended");
 	EQ_INT(length(fd), BASE + (off_t)sizeof(data), "its length");
 	OK(is_same(fd, sizeof(data)), "its bytes");
+	transfer_sink_fini(&k);
+	fd_close(&fd);
+}
+
+/* Streams take turns packet by packet: each has a piece of its own. */
+static void
+test_lanes(void)
+{
+	enum { LANES = 8, PACKETS = 20, LEN = 1167 };
+	struct transfer_sink k;
+	int fd = new_file(), r = 0;
+	struct mono at = { 1000 };
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 7 + i / 251);
+	begin(&k, fd, false);
+	transfer_sink_share(&k, LANES);
+	for (size_t n = 0; n < PACKETS; n++)
+		for (unsigned lane = 0; lane < LANES && r == 0; lane++) {
+			size_t off = (lane * PACKETS + n) * LEN;
+
+			r = transfer_sink_put(
+			    &k, lane, (int64_t)off, data + off, LEN, at);
+			at = mono_add(at, 1);
+		}
+	EQ_INT(r, 0, "pieces of %d lanes in turn", LANES);
+	EQ_INT(k.written, 0, "nothing is written for that");
+	EQ_INT(
+	    (int64_t)transfer_sink_held(&k), LANES * PACKETS * LEN, "all wait");
+	OK(!transfer_sink_is_due(&k, at), "for a while");
+	at = transfer_sink_next_deadline(&k);
+	EQ_INT(at.us, 1000 + 20 * MONO_MS, "from the first on");
+	OK(transfer_sink_is_due(&k, at), "then it is time");
+	EQ_INT(transfer_sink_flush(&k), 0, "flushed");
+	EQ_INT((int64_t)transfer_sink_held(&k), 0, "nothing waits");
+	OK(mono_is_never(transfer_sink_next_deadline(&k)), "for nothing");
+	OK(is_same(fd, (size_t)LANES * PACKETS * LEN), "its bytes");
+	for (size_t n = 0; n < 64 * KIB && r == 0; n += KIB)
+		r = transfer_sink_put(
+		    &k, 3, (int64_t)(MIB + n), data + MIB + n, KIB, at);
+	EQ_INT(r, 0, "a whole piece");
+	EQ_INT((int64_t)transfer_sink_held(&k), 0, "is written at once");
 	transfer_sink_fini(&k);
 	fd_close(&fd);
 }
@@ -171,6 +214,7 @@ main(void)
 	test_order(true);
 	test_lengths();
 	test_blocks();
+	test_lanes();
 	test_fault();
 	return tap_done();
 }
