@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/fd.h"
@@ -46,6 +47,12 @@ fill_env(const char *env[static WORKER_MAX_ENV + 1])
 /* Where the program waits for exec, the first descriptor a worker lacks. */
 #define PROGRAM_FD (IPC_FD_PACKETS + 1)
 #define KEPT_FDS (PROGRAM_FD + 1)
+/* Of a table of descriptors the kernel copies whole words of its bitmap, also
+ * where less was asked for. */
+#define COPIED_FDS 64
+/* With fewer there is no use in taking so many away: the limit is somebody's
+ * wish. */
+#define ENOUGH_FDS ((rlim_t)256)
 /* For the few calls between clone and exec; sanitizers want more. */
 #define CHILD_STACK ((size_t)64 * 1024)
 
@@ -92,7 +99,7 @@ become(void *arg)
 
 	/* A copy of the table without what the worker must not have.  That is
 	 * never closed here: closing asks file systems, of whoever gave us one
-	 * of their files, and they may not answer. */
+	 * of their files, and they may not answer.  See keep_places(). */
 	if (close_range(KEPT_FDS, ~0U, CLOSE_RANGE_UNSHARE) != 0) {
 		if (b->is_shared)
 			_exit(WORKER_SPAWN_FAILED);
@@ -141,12 +148,17 @@ restore(int at, struct place *p)
 	fd_close(&p->saved);
 }
 
-/* What is in the places of the child is moved away and back for each of them,
- * which must not wait: it is ours for good. */
+/* What the kernel copies may only be ours: all numbers below are taken.  So may
+ * what is in the places of a child: it is moved away and back. */
 static void
 keep_places(const struct worker_programs *programs)
 {
-	for (int at = IPC_FD_CONTROL; at < KEPT_FDS; at++)
+	struct rlimit l = { 0, 0 };
+	int end = KEPT_FDS;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur >= ENOUGH_FDS)
+		end = COPIED_FDS;
+	for (int at = IPC_FD_CONTROL; at < end; at++)
 		if (fcntl(at, F_GETFD) < 0)
 			(void)dup3(programs->gate, at, O_CLOEXEC);
 }
