@@ -357,7 +357,8 @@ closer_may_take(uid_t uid)
 	l = find(uid, CLOSER_GIVEN, &unused);
 	if (l == NULL && unused == NULL)
 		l = &all.lanes[CLOSER_MAX_LANES - 1];
-	may = l == NULL || l->busy < CLOSER_MAX_THREADS;
+	may = l == NULL ||
+	      (l->busy < CLOSER_MAX_THREADS && l->waiting < CLOSER_MAX_WAITING);
 	unlock();
 	return may;
 }

@@ -22,6 +22,9 @@
 /* Calls of close() that may hang for one user before no more is taken: one file
  * system of an honest user that is away shall not end the service. */
 #define CLOSER_MAX_THREADS 4
+/* Nor when so many wait: before the threads are known to hang, they must not
+ * use up all descriptors.  Far more than ever wait otherwise. */
+#define CLOSER_MAX_WAITING 256
 /* What takes longer than this gets another thread beside it. */
 #define CLOSER_STALL_US (100 * MONO_MS)
 /* Threads that have nothing to do end after this. */
@@ -52,7 +55,7 @@ size_t closer_fini(void);
 int closer_adopt(int fd, uid_t uid, enum closer_kind kind);
 
 /** closer_may_take(): may more come from @uid?  Not while as many as we allow
- * hang. */
+ * hang, or wait. */
 bool closer_may_take(uid_t uid);
 /** closer_connections(): of @uid, that wait to be closed. */
 size_t closer_connections(uid_t uid);
