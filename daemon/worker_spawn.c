@@ -265,7 +265,7 @@ start(int program, const char *name, int control, int packets, pid_t *ret_pid)
 		fcntl(packets, F_DUPFD_CLOEXEC, KEPT_FDS),
 		fcntl(program, F_DUPFD_CLOEXEC, KEPT_FDS) };
 	const int n = (int)(sizeof(from) / sizeof(from[0]));
-	struct place places[sizeof(from) / sizeof(from[0])];
+	struct place places[] = { { -1, 0 }, { -1, 0 }, { -1, 0 } };
 	int filled = 0, r = 0;
 	pid_t pid = 0;
 
