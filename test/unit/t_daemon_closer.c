@@ -21,6 +21,13 @@
 #define PATIENCE_MS 5000
 #define STUCK 60 /* seconds */
 
+/* Valgrind stops all threads while one is in close(). */
+#if defined(VALGRIND)
+#define SERIALIZED true
+#else
+#define SERIALIZED false
+#endif
+
 static struct loop *loop;
 static int listener;
 
@@ -236,12 +243,17 @@ main(void)
 	EQ_INT(closer_init(loop), 0, "it begins");
 	test_own();
 	test_many();
-	test_stuck();
-	test_stall();
-	test_connections();
+	if (!SERIALIZED) {
+		test_stuck();
+		test_stall();
+		test_connections();
+	}
 	EQ_INT(closer_fini(), 0, "nothing hangs at the end");
 	EQ_INT(closer_init(loop), 0, "it begins anew");
-	test_end();
+	if (!SERIALIZED)
+		test_end();
+	else
+		EQ_INT(closer_fini(), 0, "and ends");
 	fd_close(&listener);
 	loop_free(loop);
 	return tap_done();
