@@ -10,6 +10,7 @@ in every way there is; nobody else may notice.  Whoever holds such a file cannot
 end before the file system does, so those are processes of their own.
 """
 import ctypes
+import fcntl
 import json
 import os
 import pathlib
@@ -24,6 +25,7 @@ import faults_lib as f
 from faults_lib import l
 
 CLONE_NEWNS = 0x20000
+PR_SET_PDEATHSIG = 1
 LINGER = 1000  # seconds, far more than the test has
 PROMPT = 3     # seconds, for what takes milliseconds
 MAX_THREADS = 4  # daemon/closer.h, CLOSER_MAX_THREADS
@@ -96,9 +98,8 @@ def transfer(rpc, fd):
 def sealed_ca():
     fd = os.memfd_create('ca', os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
     os.write(fd, pathlib.Path(os.environ['SSL_CERT_FILE']).read_bytes())
-    # F_ADD_SEALS: shrink, grow, write
-    import fcntl  # pylint: disable=import-outside-toplevel
-    fcntl.fcntl(fd, 1033, 2 | 4 | 8)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK |
+                fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
     return fd
 
 
@@ -183,6 +184,8 @@ def leave_last(path, way, fd):
 def hold(uid, path, way, name):
     os.setresgid(0, 0, 0)
     os.setresuid(uid, uid, uid)
+    # Becoming another user undid it.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if way in ('unread', 'read'):
         if name == 'linger':
             fd, keep = lingering()
