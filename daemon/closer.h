@@ -16,9 +16,9 @@
 #include "lib/loop.h"
 
 /* Users whose descriptors are closed apart from those of others, times kinds;
- * those beyond share the last.  CTL_MAX_CONNECTIONS has room for fewer users
- * that take all they may. */
-#define CLOSER_MAX_LANES 16
+ * those beyond share the last.  With all their threads and all workers the
+ * daemon stays below TasksMax= of its unit. */
+#define CLOSER_MAX_LANES 32
 /* Calls of close() that may hang for one user before no more is taken: one file
  * system of an honest user that is away shall not end the service. */
 #define CLOSER_MAX_THREADS 4

@@ -132,6 +132,8 @@ def request(method, **params):
 
 
 WAYS = {
+    'nothing at all': lambda rpc, fd: say(
+        answer=rpc.answer(rpc.send('daemon.status'))),
     'an unknown method': request('no.such'),
     'a method that takes none': request('daemon.status'),
     'too many': many,
@@ -312,10 +314,9 @@ def must_be_born(d):
         raise AssertionError(f'a worker never got to its program: {names}')
 
 
-def refusal(lab, d, uid, name):
+def refusal(lab, d, uid, name, way='an unknown method'):
     """What the daemon answers to one more descriptor."""
-    held = Held(lab, d, uid, 'an unknown method', name)
-    return held.said('answer')
+    return Held(lab, d, uid, way, name).said('answer')
 
 
 def fair(lab, relay):
@@ -337,6 +338,8 @@ def fair(lab, relay):
             return answer['error']['message']
         text = l.until(refused, 10, 'a user whose files hang')
         f.expect_in('does not answer', text, 'the reason')
+        answer = refusal(lab, a, FIRST_UID, plain, 'nothing at all')
+        f.expect('result' in answer, True, 'what needs no descriptor')
         answer = refusal(lab, a, FIRST_UID + 1, plain)
         f.expect(answer['error']['code'], -32601, 'another user')
         check_status(a, 'afterwards')
