@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * From streams to datagrams.  Streams with something to send wait in a queue
- * and take turns packet by packet; small pieces of several streams share one
- * packet.  A packet once begun is always finished before this file is left.
+ * and take turns batch by batch, so that the other end can write much at once;
+ * small pieces of several streams share one packet.  A packet once begun is
+ * always finished before this file is left.
  *
  * A stream leaves the queue when it is empty or waits for the peer's stream
  * credit, and comes back when written to or when credit arrives.  Credit of the
@@ -70,9 +71,20 @@ on_taken(struct quic_stream *s, ngtcp2_ssize n, bool fin)
 	quic_stream_on_sent(s, (size_t)n);
 	if (fin && !has_data(s))
 		s->fin_sent = true;
+	if (!has_work(s))
+		quic_stream_unready(s);
+}
+
+/* The next batch begins with another stream. */
+static void
+rotate(struct quic_conn *c)
+{
+	struct quic_stream *s = TAILQ_FIRST(&c->ready);
+
+	if (s == NULL)
+		return;
 	quic_stream_unready(s);
-	if (has_work(s))
-		quic_stream_set_ready(s); /* at the end of the queue */
+	quic_stream_set_ready(s); /* at the end of the queue */
 }
 
 /* Next idle stream that may have been stopped without our knowing. */
@@ -214,6 +226,8 @@ quic_write_conn(struct quic_conn *c, struct mono now, struct quic_batch *b)
 		if (b->len - begin >= quantum)
 			break;
 	}
+	if (b->len > begin)
+		rotate(c);
 	if (ping)
 		end_ping(c);
 	ngtcp2_conn_update_pkt_tx_time(c->conn, ts);

@@ -14,6 +14,7 @@ import select
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 import measure as m
@@ -32,6 +33,8 @@ MEMORY = pathlib.Path('/run/memory')
 RELAYED_GO_SHARE = 8
 DEFAULT_BYTES = 2 * m.GIB
 WARM_BYTES = 4 * m.CHUNK
+# Of a target, free before it is asked for: 0.1 s of the fastest.
+AHEAD = 64 << 20
 # On the wire, before the clock starts: more than any negotiation takes.
 MOVING = 1 << 20
 TEXT = 1024
@@ -134,18 +137,48 @@ class Spent:
         return {k: after[k] - self.before[k] for k in after}
 
 
-def touch(size):
-    """CPU-s/GiB of writing a file to memory.  It is removed again: on a virtual
-    machine pages cost several times as much when the host has to find them."""
-    part = bytes(256 << 10)
-    path = MEMORY / 'touched'
-    before = time.process_time()
-    with open(path, 'wb', buffering=0) as f:
-        for at in range(0, size, len(part)):
-            f.write(part[:size - at])
-    used = time.process_time() - before
-    path.unlink()
-    return used / (size / m.GIB)
+class Ballast:
+    """Memory that is given up at the pace at which a target takes some.  What
+    is free for a while a virtual machine gives back to its host, and it costs
+    five times as much when it has to be found again."""
+
+    def __init__(self, size):
+        self.size = size
+        self.path = MEMORY / f'ballast-{size}'
+        if not self.path.exists():
+            x.make_file(self.path, size)
+        self._rest = used() - size
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self._yield()
+        self._thread.start()
+
+    def __exit__(self, *exc):
+        self._over.set()
+        self._thread.join()
+
+    def _run(self):
+        while not self._over.wait(POLL_S):
+            self._yield()
+
+    def _yield(self):
+        now = self.path.stat().st_size
+        taken = used() - self._rest - now
+        want = max(0, self.size - taken - AHEAD)
+        if want < now:
+            os.truncate(self.path, want)
+
+    def replace(self, target):
+        """What was taken is the next one."""
+        target.rename(self.path)
+
+
+def used():
+    """Bytes of the file system in memory."""
+    fs = os.statvfs(MEMORY)
+    return (fs.f_blocks - fs.f_bfree) * fs.f_frsize
 
 
 class Place:
@@ -301,31 +334,31 @@ class TransferLanes:
             ways = lab_watch.Counters(place.hosts[0])
             before = ways.read()
         relay = place.relays[receiver.name if receiver.is_go else 'ours']
-        writing = touch(size)
+        ballast = Ballast(size)
         wire = place.wire()
         base = wire.sent()
-        used = Spent(pair, None if ways else relay)
-        first, second, begun = start(sender, receiver, source, target)
-        while wire.sent() < base + min(MOVING, size) and second.alive() and \
-                time.monotonic() < begun + LIMIT_S:
-            time.sleep(POLL_S)
-        moving = time.monotonic()
+        spending = Spent(pair, None if ways else relay)
+        with ballast:
+            first, second, begun = start(sender, receiver, source, target)
+            while wire.sent() < base + min(MOVING, size) and \
+                    second.alive() and time.monotonic() < begun + LIMIT_S:
+                time.sleep(POLL_S)
+            moving = time.monotonic()
+            arrived = when_ended(second)
+            over = max(arrived, when_ended(first))
         wire.close()
-        arrived = when_ended(second)
-        over = max(arrived, when_ended(first))
-        cpu = used.stop()
+        cpu = spending.stop()
         subprocess.run(['cmp', source, target], check=True)
         if ways:
             rise = {k: v - before[k] for k, v in ways.read().items()}
             ways.ns.nft('delete table inet watch')
             if size > WARM_BYTES and rise['udp_out'] < size * 0.9:
                 raise AssertionError(f'not direct: {rise}')
-        target.unlink()
+        ballast.replace(target)
         folder.rmdir()
         gib = size / m.GIB
         return {'gbps': size * 8 / (arrived - moving) / 1e9,
                 'before s': moving - begun, 'whole s': over - begun,
-                'writing': writing,
                 'cpu_per_gib': {k: v / gib for k, v in cpu.items()}}
 
     def tell(self, lane, got, sticks, total):
@@ -358,10 +391,7 @@ class TransferLanes:
                  for k in got['ours'][0]['cpu_per_gib']}
         self.bench.row(f'{lane}, CPU of both ends', 'CPU-s/GiB', ours, theirs,
                        '<= 1/3 of Go', ours['value'] <= theirs['value'] / 3,
-                       beside={**kinds, 'TLS': stick_cpu, **{
-                           f'writing alone, {n}': statistics.median(
-                               r['writing'] for r in got[n])
-                           for n in NAMES}})
+                       beside={**kinds, 'TLS': stick_cpu})
         if 'relay' in kinds:
             ours, theirs = value(lambda r: r['cpu_per_gib']['relay'])
             self.bench.row(f'{lane}, CPU of the relay', 'CPU-s/GiB', ours,

@@ -49,6 +49,8 @@ struct pair_side {
 	bool no_answer;    /* do not answer or finish the peer's streams */
 	/* seen */
 	int n_ready, n_closed, n_opened, n_more_streams, n_writable;
+	int n_turns; /* another stream than before had data */
+	const struct pair_stream *turn;
 	struct quic_close why;
 	uint64_t pkts, bytes; /* sent */
 	size_t longest;       /* of the packets sent */
@@ -235,6 +237,9 @@ pair_on_data(
 		if (p[i] != pair_byte(ps->id, !pair_is_client(sd), ps->got + i))
 			ps->bad = true;
 	ps->got += len;
+	if (sd->turn != ps)
+		sd->n_turns++;
+	sd->turn = ps;
 	if (ps->fin_got)
 		ps->bad = true;
 	ps->fin_got = fin;

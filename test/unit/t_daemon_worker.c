@@ -127,7 +127,7 @@ test_inheritance(void)
 	(void)snprintf(
 	    path, sizeof(path), "/proc/%d/status", (int)worker_pid(w));
 	/* Until it is exec'ed, it has what the daemon blocks. */
-	for (int i = 0; i < 250 && (mask == NULL || ignored == NULL); i++) {
+	for (int i = 0; i < 1000 && (mask == NULL || ignored == NULL); i++) {
 		loop_for(loop, 20 * MONO_MS);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		n = read(fd, text, sizeof(text) - 1);
@@ -141,7 +141,7 @@ test_inheritance(void)
 	EQ_INT(access(path, R_OK), 0, "it lives");
 	(void)snprintf(path, sizeof(path), "/proc/%d/fd/5", (int)worker_pid(w));
 	/* A program that is being loaded has its libraries open. */
-	for (int i = 0; i < 250 && access(path, F_OK) == 0; i++)
+	for (int i = 0; i < 1000 && access(path, F_OK) == 0; i++)
 		loop_for(loop, 20 * MONO_MS);
 	OK(access(path, F_OK) != 0, "nothing but its channels");
 	end_worker(w);

@@ -342,6 +342,39 @@ test_uni(void)
 	pair_free(p);
 }
 
+static bool
+any_ended(struct pair *p)
+{
+	for (struct pair_stream *s = p->side[1].streams; s != NULL; s = s->next)
+		if (s->fin_got)
+			return true;
+	return false;
+}
+
+/* Streams take turns batch by batch, and are served alike. */
+static void
+test_turns(void)
+{
+	struct pair *p = ready_pair(NULL, NULL);
+	struct pair_side *sd = &p->side[1];
+	uint64_t len = 2u << 20, pkts = p->side[0].pkts, least = len;
+
+	sd->no_answer = true;
+	for (int i = 0; i < N_STREAMS; i++)
+		(void)pair_must_open(&p->side[0], len);
+	OK(pair_run(p, 60 * MONO_SEC, any_ended), "a stream ends");
+	for (struct pair_stream *s = sd->streams; s != NULL; s = s->next)
+		if (s->got < least)
+			least = s->got;
+	EQ_INT(sd->n_opened, N_STREAMS, "streams");
+	OK(least > len / 2, "no stream lags: %u KiB", (unsigned)(least >> 10));
+	pkts = p->side[0].pkts - pkts;
+	OK(sd->n_turns > 2 * N_STREAMS &&
+		(uint64_t)sd->n_turns < pkts / N_STREAMS,
+	    "%d turns in %u packets", sd->n_turns, (unsigned)pkts);
+	pair_free(p);
+}
+
 int
 main(void)
 {
@@ -351,6 +384,7 @@ main(void)
 	test_transfer(10, 2000, 1u << 20, QUIC_CC_BBR);
 	test_transfer(10, 2000, 1u << 20, QUIC_CC_CUBIC);
 	test_transfer(100, 20000, 512u << 10, QUIC_CC_BBR);
+	test_turns();
 	test_half_close();
 	test_announce();
 	test_reset();
