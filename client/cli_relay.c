@@ -7,15 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/fd.h"
+#include "proto/tls/tls_ctx.h"
 #include "proto/token/token_text.h"
 
 /* proto/rpc/rpc.h: the line it travels in has at most 64 KiB. */
 #define MAX_MAP_KIB 48
 #define MAX_MAP ((size_t)MAX_MAP_KIB * 1024)
 #define WHITE " \t\r\n"
+/* MFD_NOEXEC_SEAL, which a system may demand, and Debian 12's headers lack. */
+#define CLI_RELAY_NOEXEC_SEAL 8u
 #define PIN_PREFIX "sha256-raw:"
 #define PIN_BYTES 32 /* SHA-256 */
 
@@ -138,19 +142,67 @@ add_map(struct cli_relay *relay, const char *map)
 	return CLI_EXIT_OK;
 }
 
+/* @from to the end, to @to from the start. */
+static int
+copy_file(int from, int to)
+{
+	char piece[16384];
+	off_t have = 0;
+	ssize_t n, put;
+
+	while ((n = read(from, piece, sizeof(piece))) > 0) {
+		if (have + n > (off_t)TLS_CTX_MAX_PEM)
+			return -EFBIG;
+		/* Memory takes all, or there is none. */
+		put = pwrite(to, piece, (size_t)n, have);
+		if (put != n)
+			return put < 0 ? -errno : -ENOMEM;
+		have += n;
+	}
+	return n < 0 ? -errno : 0;
+}
+
+/* The daemon reads memory that cannot change, and no file: a file system could
+ * let it wait.  Returns a descriptor or -errno. */
+static int
+copy_sealed(int from)
+{
+	int fd = memfd_create(
+	    "ca", MFD_CLOEXEC | MFD_ALLOW_SEALING | CLI_RELAY_NOEXEC_SEAL);
+	int r;
+
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+		fd = memfd_create("ca", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	r = copy_file(from, fd);
+	if (r == 0 && fcntl(fd, F_ADD_SEALS,
+			  F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+		r = -errno;
+	if (r < 0) {
+		fd_close(&fd);
+		return r;
+	}
+	return fd;
+}
+
 static int
 open_ca(struct cli_relay *relay)
 {
 	const char *path = getenv("SSL_CERT_FILE");
 	char reason[CLI_OUT_MAX_REASON];
+	int from, r;
 
 	if (path == NULL || *path == '\0')
 		return CLI_EXIT_OK;
-	relay->ca_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (relay->ca_fd >= 0)
+	from = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	r = from >= 0 ? copy_sealed(from) : -errno;
+	fd_close(&from);
+	if (r >= 0) {
+		relay->ca_fd = r;
 		return CLI_EXIT_OK;
-	cli_out_error(
-	    "SSL_CERT_FILE: %s: %s", path, cli_out_reason(-errno, reason));
+	}
+	cli_out_error("SSL_CERT_FILE: %s: %s", path, cli_out_reason(r, reason));
 	return CLI_EXIT_FAILED;
 }
 

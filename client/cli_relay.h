@@ -21,7 +21,7 @@
 
 struct cli_relay {
 	json_t *params; /* object, perhaps empty; owned */
-	int ca_fd;      /* file of SSL_CERT_FILE, owned; -1 without one */
+	int ca_fd;      /* sealed copy of SSL_CERT_FILE, owned; or -1 */
 };
 
 /**

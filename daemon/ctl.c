@@ -8,6 +8,8 @@
  * cannot be trusted to be framed; wrong methods and parameters only get their
  * error. A connection that does not read its events or answers is dropped.
  *
+ * Whatever descriptors come are the closer's to close.
+ *
  * When it goes, its objects end (daemon_owner_gone()), what it was asked fails,
  * and late answers to it are forgotten.
  */
@@ -15,9 +17,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/closer.h"
 #include "daemon/ctl_methods.h"
 #include "daemon/ctl_state.h"
 #include "daemon/daemon.h"
@@ -301,6 +305,63 @@ on_closed(void *arg, int r)
 	drop(k);
 }
 
+static int
+on_fds(void *arg, const int *fds, size_t n)
+{
+	const struct ctl_conn *k = arg;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = closer_adopt(fds[i], k->uid, CLOSER_GIVEN);
+	return r;
+}
+
+static bool
+may_take(void *arg)
+{
+	const struct ctl_conn *k = arg;
+
+	return closer_may_take(k->uid);
+}
+
+/* The first request of @text that has descriptors; r 0, or as rpc_parse(). */
+static int
+find_bearer(const char *text, size_t len, struct rpc_message *ret_m)
+{
+	const char *end = text + len, *nl;
+	int code = 0;
+
+	for (; (nl = memchr(text, '\n', (size_t)(end - text))) != NULL;
+	     text = nl + 1) {
+		if (rpc_parse(text, (size_t)(nl - text), ret_m, &code) < 0)
+			continue;
+		if (ret_m->kind == RPC_REQUEST && ret_m->fds > 0)
+			return 0;
+		rpc_fini(ret_m);
+	}
+	return -DT_ERR_SYNTAX;
+}
+
+static void
+on_barred(void *arg, const char *text, size_t len)
+{
+	static const char why[] = "earlier descriptors of this user cannot be "
+				  "closed: their file system does not answer";
+	struct ctl_conn *k = arg;
+	struct rpc_message m;
+	int r = find_bearer(text, len, &m);
+
+	put_error(k, r == 0 ? m.id : NULL, RPC_BUSY, -DT_ERR_LIMIT, why);
+	if (r == 0)
+		rpc_fini(&m);
+	if (k->closing)
+		return;
+	k->closing = true;
+	log_warn("ctl", "refused descriptors: %s conn=%u uid=%u", why, k->id,
+	    (unsigned)k->uid);
+	linechan_close_when_sent(k->line, CTL_LINGER_US);
+}
+
 static void
 say_hello(struct ctl_conn *k)
 {
@@ -327,13 +388,14 @@ has_room(const struct ctl *c, uid_t uid, int fd)
 		return false;
 	if (uid == 0 || uid == c->daemon->uid)
 		return true;
+	n = closer_connections(uid);
 	LIST_FOREACH(k, &c->conns, entry)
 		if (k->uid == uid)
 			n++;
 	return n < CTL_MAX_PER_UID;
 }
 
-/* Takes @fd. */
+/* Takes @fd.  What was sent on it may have descriptors that are unread. */
 static void
 add(struct ctl *c, int fd)
 {
@@ -344,12 +406,16 @@ add(struct ctl *c, int fd)
 		.max_queued = CTL_MAX_QUEUED,
 		.on_line = on_line,
 		.on_closed = on_closed,
+		.on_fds = on_fds,
+		.may_take = may_take,
+		.on_barred = on_barred,
 	};
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	struct ctl_conn *k;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0 ||
+	    closer_adopt(fd, cred.uid, CLOSER_CONNECTION) < 0 ||
 	    !has_room(c, cred.uid, fd)) {
 		log_warn("ctl", "refused a connection: too many");
 		fd_close(&fd);
@@ -380,17 +446,22 @@ static void
 accept_some(struct ctl *c)
 {
 	for (int i = 0; i < CTL_MAX_ACCEPT; i++) {
-		int fd = accept4(
-		    c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd = -1, r = -EMFILE;
 
+		/* Refused connections that cannot be closed are the one thing
+		 * that a user may have without limit. */
+		if (closer_waiting() < c->max_fd / 4) {
+			fd = accept4(c->listen_fd, NULL, NULL,
+			    SOCK_CLOEXEC | SOCK_NONBLOCK);
+			r = -errno;
+		}
 		if (fd >= 0) {
 			add(c, fd);
 			continue;
 		}
-		if (errno != EAGAIN && errno != EINTR &&
-		    errno != ECONNABORTED) {
+		if (r != -EAGAIN && r != -EINTR && r != -ECONNABORTED) {
 			/* Out of descriptors: do not spin until one is free. */
-			log_warn_r(-errno, "ctl", "cannot accept");
+			log_warn_r(r, "ctl", "cannot accept");
 			loop_io_set(c->io, 0);
 			loop_timer_in(c->accept_timer, CTL_ACCEPT_PAUSE_US);
 		}

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/closer.h"
 #include "daemon/ctl.h"
 #include "daemon/endpoint.h"
 #include "daemon/netif.h"
@@ -272,9 +273,9 @@ daemon_init(struct daemon *d, const struct daemon_config *config)
 	d->portmap = portmap_new(d->loop, d->workers, !config->no_port_mapping);
 	d->end_timer = loop_timer_new(d->loop, on_end_timer, d);
 	d->ctl = ctl_new(d, config->listen_fd);
-	ok = d->workers != NULL && d->relays != NULL && d->maps != NULL &&
-	     d->netif != NULL && d->portmap != NULL && d->end_timer != NULL &&
-	     d->ctl != NULL;
+	ok = closer_init(d->loop) == 0 && d->workers != NULL &&
+	     d->relays != NULL && d->maps != NULL && d->netif != NULL &&
+	     d->portmap != NULL && d->end_timer != NULL && d->ctl != NULL;
 	for (size_t i = 0; i < 2; i++) {
 		d->signals[i] =
 		    loop_signal_new(d->loop, stop_signals[i], on_signal, d);
@@ -315,5 +316,6 @@ daemon_fini(struct daemon *d)
 	for (size_t i = 0; i < 2; i++)
 		loop_signal_free(d->signals[i]);
 	loop_timer_free(d->end_timer);
+	d->stuck = closer_fini();
 	loop_free(d->loop);
 }

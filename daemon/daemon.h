@@ -67,6 +67,7 @@ struct daemon {
 	uid_t uid;
 	bool stopping;
 	bool idle;     /* since end_timer was armed */
+	size_t stuck;  /* after daemon_fini(): as closer_fini() */
 	bool unlinked; /* our socket; what is there now is somebody else's */
 };
 

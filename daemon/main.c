@@ -216,7 +216,8 @@ static int
 run(const struct daemon_config *config)
 {
 	static struct daemon d;
-	int r = daemon_init(&d, config);
+	int listen_fd = config->listen_fd;
+	int status, r = daemon_init(&d, config);
 
 	if (r < 0) {
 		log_err_r(r, "daemon", "cannot start");
@@ -231,7 +232,17 @@ run(const struct daemon_config *config)
 		(void)unlink(config->socket_path); /* may be gone */
 	if (r < 0)
 		log_err_r(r, "daemon", "event loop failed");
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	status = r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (d.stuck > 0) {
+		/* The kernel keeps the process, with all it has open, until
+		 * they come back: nobody shall wait for us meanwhile. */
+		fd_close(&listen_fd);
+		log_warn("daemon",
+		    "%zu file systems do not let descriptors be closed",
+		    d.stuck);
+		_exit(status);
+	}
+	return status;
 }
 
 int

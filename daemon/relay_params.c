@@ -2,6 +2,7 @@
 #include "daemon/relay_params.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,9 +26,20 @@ fail(struct relay_reader *rd, int r, const char *text)
 	return r;
 }
 
-/* A regular file, so that reading cannot wait for anybody. */
+#define RELAY_PARAMS_SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
+
+/* Memory that nobody changes any more.  To ask any other file for as much as
+ * its size may take for ever; this call asks no file system. */
+static bool
+is_sealed(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & RELAY_PARAMS_SEALS) == RELAY_PARAMS_SEALS;
+}
+
 static int
-read_file(int fd, char **ret_text, size_t *ret_len)
+read_memory(int fd, char **ret_text, size_t *ret_len)
 {
 	struct stat st;
 	size_t have = 0, size;
@@ -36,8 +48,6 @@ read_file(int fd, char **ret_text, size_t *ret_len)
 
 	if (fstat(fd, &st) != 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
 	if (st.st_size > (off_t)TLS_CTX_MAX_PEM)
 		return -DT_ERR_TOO_LONG;
 	size = (size_t)st.st_size;
@@ -72,7 +82,11 @@ read_ca(struct relay_reader *rd, const json_t *v)
 	    rd->fds[i] < 0)
 		return fail(rd, -DT_ERR_SYNTAX,
 		    "relay.ca_fd does not name a descriptor of this line");
-	r = read_file(rd->fds[i], &pem, &len);
+	if (!is_sealed(rd->fds[i]))
+		return fail(rd, -DT_ERR_SYNTAX,
+		    "relay.ca_fd must be a memfd, sealed against writing, "
+		    "shrinking and growing");
+	r = read_memory(rd->fds[i], &pem, &len);
 	fd_close(&rd->fds[i]);
 	if (r < 0) {
 		(void)snprintf(rd->why, RELAY_PARAMS_MAX_WHY,

@@ -35,8 +35,8 @@ struct relay_params {
 /**
  * relay_params_parse(): from JSON.
  * @o: the object, or NULL for all defaults.
- * @fds, @n_fds: of the request; the one that ca_fd names is read here and
- *               closed, its entry set to -1.
+ * @fds, @n_fds: of the request; the one that ca_fd names, a sealed memfd, is
+ *               read here and closed, its entry set to -1.
  * @ret_why: on failure a text for the caller, RELAY_PARAMS_MAX_WHY bytes.
  *
  * Returns 0 with one reference, -DT_ERR_SYNTAX (unknown member, bad value, no

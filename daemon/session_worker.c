@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "daemon/closer.h"
 #include "daemon/daemon.h"
 #include "daemon/endpoint.h"
 #include "daemon/event.h"
@@ -329,7 +330,9 @@ session_worker_give_listener(struct session *s)
 	if (s->listen_fd < 0 || s->worker == NULL || s->state != SESSION_READY)
 		return;
 	fd = fcntl(s->listen_fd, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0) {
+	if (fd >= 0)
+		(void)closer_adopt(fd, s->uid, CLOSER_GIVEN);
+	else {
 		log_err_r(-errno, "session",
 		    "cannot hand over the listener session=%u", s->id);
 		return;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "lib/err.h"
 #include "lib/fd.h"
@@ -92,7 +91,6 @@ static const char *
 take_fd(struct transfer *t, int *fds, size_t n_fds)
 {
 	bool wanted = transfer_is_sender(t) || !t->boot.structured;
-	struct stat st;
 
 	for (size_t i = 0; i < n_fds && t->fd < 0; i++) {
 		t->fd = fds[i];
@@ -101,9 +99,10 @@ take_fd(struct transfer *t, int *fds, size_t n_fds)
 	if ((t->fd >= 0) != wanted)
 		return wanted ? "a descriptor must be attached"
 			      : "this takes no descriptor";
-	if (t->positioned &&
-	    (t->fd < 0 || fstat(t->fd, &st) != 0 || !S_ISREG(st.st_mode)))
-		return "only a regular file has positions";
+	/* Whether it has positions, the worker finds out: asking a file system
+	 * may take for ever. */
+	if (t->positioned && t->fd < 0)
+		return "only a descriptor has positions";
 	return NULL;
 }
 

@@ -17,7 +17,9 @@ struct worker_programs {
 
 /**
  * worker_programs_open(): open derptun-gate and its like in @dir.  To be done
- * before root is dropped: the user we become may not reach the folder.
+ * before root is dropped: the user we become may not reach the folder.  And
+ * before descriptors come from others: the lowest 64 numbers are taken, so that
+ * none of those lands there.
  *
  * Returns 0, or -errno.
  */

@@ -17,13 +17,25 @@ union fd_control {
 	struct cmsghdr header;
 	char room[CMSG_SPACE(FD_MAX_PASSED * sizeof(int))];
 };
+union fd_large_control {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(FD_MAX_RECEIVED * sizeof(int))];
+};
+
+static bool (*closer)(int fd);
 
 void
 fd_close(int *fd)
 {
-	if (*fd >= 0)
+	if (*fd >= 0 && (closer == NULL || !closer(*fd)))
 		(void)close(*fd); /* Linux releases it whatever it returns */
 	*fd = -1;
+}
+
+void
+fd_set_closer(bool (*take)(int fd))
+{
+	closer = take;
 }
 
 int
@@ -95,20 +107,51 @@ fd_send(int fd, const void *p, size_t len, const int *fds, size_t n_fds)
 	return n < 0 ? -errno : n;
 }
 
-/* Copies the descriptors of one control message out; returns how many. */
-static size_t
-take_rights(struct cmsghdr *c, int fds[static FD_MAX_PASSED], size_t have)
+/* Where descriptors go that were received. */
+struct fd_list {
+	int *fds;
+	size_t n;
+	size_t max;
+};
+
+/* Copies the descriptors of one control message out. */
+static void
+take_rights(struct cmsghdr *c, struct fd_list *l)
 {
 	size_t n;
 
 	if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
 	    c->cmsg_len < CMSG_LEN(0))
-		return 0;
+		return;
 	n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	if (n > FD_MAX_PASSED - have)
-		n = FD_MAX_PASSED - have; /* our room was sized for no more */
-	memcpy(fds + have, CMSG_DATA(c), n * sizeof(int));
-	return n;
+	if (n > l->max - l->n)
+		n = l->max - l->n; /* our room was sized for no more */
+	memcpy(l->fds + l->n, CMSG_DATA(c), n * sizeof(int));
+	l->n += n;
+}
+
+/* @control: room for as many as @l has.  Returns bytes, -errno, or
+ * -DT_ERR_TOO_LONG; @l is filled in any case. */
+static ssize_t
+receive(int fd, struct iovec *iov, void *control, size_t control_len,
+    struct fd_list *l)
+{
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	do {
+		msg.msg_control = control;
+		msg.msg_controllen = control_len;
+		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL;
+	     c = CMSG_NXTHDR(&msg, c))
+		take_rights(c, l);
+	return (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0
+		   ? -DT_ERR_TOO_LONG
+		   : n;
 }
 
 ssize_t
@@ -117,30 +160,54 @@ fd_recv(int fd, void *p, size_t cap, int ret_fds[static FD_MAX_PASSED],
 {
 	union fd_control control;
 	struct iovec iov = { .iov_base = p, .iov_len = cap };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	int fds[FD_MAX_PASSED];
-	size_t n_fds = 0;
+	struct fd_list l = { fds, 0, FD_MAX_PASSED };
+	ssize_t n = receive(fd, &iov, &control, sizeof(control), &l);
+
+	if (n < 0) {
+		for (size_t i = 0; i < l.n; i++)
+			fd_close(&fds[i]);
+		return n;
+	}
+	for (size_t i = 0; i < l.n; i++)
+		ret_fds[i] = fds[i];
+	*ret_n_fds = l.n;
+	return n;
+}
+
+ssize_t
+fd_recv_all(int fd, void *p, size_t cap, int ret_fds[static FD_MAX_RECEIVED],
+    size_t *ret_n_fds)
+{
+	union fd_large_control control;
+	struct iovec iov = { .iov_base = p, .iov_len = cap };
+	struct fd_list l = { ret_fds, 0, FD_MAX_RECEIVED };
+	ssize_t n = receive(fd, &iov, &control, sizeof(control), &l);
+
+	*ret_n_fds = l.n;
+	return n;
+}
+
+ssize_t
+fd_recv_bare(int fd, void *p, size_t cap, bool *ret_has_fds)
+{
+	struct iovec iov = { .iov_base = p, .iov_len = cap };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
-	do {
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL;
-	     c = CMSG_NXTHDR(&msg, c))
-		n_fds += take_rights(c, fds, n_fds);
-	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-		for (size_t i = 0; i < n_fds; i++)
-			fd_close(&fds[i]);
-		return -DT_ERR_TOO_LONG;
-	}
-	for (size_t i = 0; i < n_fds; i++)
-		ret_fds[i] = fds[i];
-	*ret_n_fds = n_fds;
-	return n;
+	*ret_has_fds = false;
+	do
+		n = recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	/* There was no room for them, and they were not dropped. */
+	*ret_has_fds = (msg.msg_flags & MSG_CTRUNC) != 0;
+	if (*ret_has_fds)
+		return n;
+	/* Exactly that: more, with descriptors, may have come meanwhile. */
+	n = recv(fd, p, (size_t)n, MSG_DONTWAIT);
+	return n < 0 ? -errno : n;
 }
 
 /* From @first to @last, both included. */

@@ -6,15 +6,21 @@
 #ifndef LIB_FD_H
 #define LIB_FD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 /* Most fds in one message: stdin and stdout of a caller, one to spare. */
 #define FD_MAX_PASSED 4
+/* Most that the kernel lets others send us in one (SCM_MAX_FD). */
+#define FD_MAX_RECEIVED 253
 
 /** fd_close(): close *@fd unless it is -1, and set it to -1. */
 void fd_close(int *fd);
+/** fd_set_closer(): fd_close() asks @take first, which may keep the descriptor
+ * and close it elsewhere (true).  NULL: nobody is asked. */
+void fd_set_closer(bool (*take)(int fd));
 
 /** fd_set_nonblock(): O_NONBLOCK on a descriptor that is ours alone.
  * Returns 0 or -errno. */
@@ -54,6 +60,23 @@ ssize_t fd_send(
  */
 ssize_t fd_recv(int fd, void *p, size_t cap, int ret_fds[static FD_MAX_PASSED],
     size_t *ret_n_fds);
+
+/**
+ * fd_recv_all(): as fd_recv(), for peers that may be hostile: whatever was sent
+ * is received, as what the kernel had to drop instead would be released by this
+ * very call, and that may wait for a file system.  Nothing is cut.
+ * @ret_fds: room for FD_MAX_RECEIVED.
+ */
+ssize_t fd_recv_all(int fd, void *p, size_t cap,
+    int ret_fds[static FD_MAX_RECEIVED], size_t *ret_n_fds);
+
+/**
+ * fd_recv_bare(): receive from a stream what has no descriptors.
+ * @ret_has_fds: what comes next has some: it was copied to @p and stays unread.
+ *
+ * Never blocks.  Returns as fd_recv().
+ */
+ssize_t fd_recv_bare(int fd, void *p, size_t cap, bool *ret_has_fds);
 
 /**
  * fd_close_from(): close every descriptor from @first on.  For the moment

@@ -40,6 +40,7 @@ struct linechan {
 	int fds[LINECHAN_MAX_FDS];
 	size_t n_fds;
 	bool starved; /* until retry fires, as in chan */
+	bool barred;  /* what comes next has descriptors, and may not */
 	bool closing;
 	bool closed;
 	bool freed;
@@ -78,7 +79,7 @@ watch(struct linechan *c)
 {
 	unsigned events = 0;
 
-	if (!c->closed && !c->closing)
+	if (!c->closed && !c->closing && !c->barred)
 		events |= LOOP_READ;
 	if (!c->closed && !c->starved && !sendq_empty(&c->queue))
 		events |= LOOP_WRITE;
@@ -151,19 +152,47 @@ hand_out(struct linechan *c, struct mono now)
 static int
 keep_fds(struct linechan *c, int *fds, size_t n)
 {
+	int r = 0;
+
+	if (n > 0 && c->p.on_fds != NULL)
+		r = c->p.on_fds(c->p.arg, fds, n);
 	for (size_t i = 0; i < n; i++) {
-		if (c->n_fds < LINECHAN_MAX_FDS)
+		if (r == 0 && c->n_fds < LINECHAN_MAX_FDS)
 			c->fds[c->n_fds++] = fds[i];
 		else
 			fd_close(&fds[i]);
 	}
-	return c->n_fds < LINECHAN_MAX_FDS ? 0 : -DT_ERR_LIMIT;
+	if (r == 0 && n > FD_MAX_PASSED)
+		r = -DT_ERR_TOO_LONG;
+	if (r == 0 && c->n_fds == LINECHAN_MAX_FDS)
+		r = -DT_ERR_LIMIT;
+	return r;
+}
+
+/* fd_recv_all(), unless no descriptors may come in. */
+static ssize_t
+receive(struct linechan *c, int fds[static FD_MAX_RECEIVED], size_t *n_fds)
+{
+	char *at = c->in + c->in_len;
+	size_t room = c->in_cap - c->in_len;
+	bool has_fds = false;
+	ssize_t n;
+
+	if (c->p.may_take == NULL || c->p.may_take(c->p.arg))
+		return fd_recv_all(c->p.fd, at, room, fds, n_fds);
+	n = fd_recv_bare(c->p.fd, at, room, &has_fds);
+	if (!has_fds)
+		return n;
+	c->barred = true;
+	watch(c);
+	c->p.on_barred(c->p.arg, at, (size_t)n);
+	return -EAGAIN;
 }
 
 static void
 on_readable(struct linechan *c, struct mono now)
 {
-	int fds[FD_MAX_PASSED];
+	int fds[FD_MAX_RECEIVED];
 	size_t n_fds = 0;
 	ssize_t n;
 	int r = make_room(c);
@@ -172,16 +201,15 @@ on_readable(struct linechan *c, struct mono now)
 		close_with(c, r);
 		return;
 	}
-	n = fd_recv(
-	    c->p.fd, c->in + c->in_len, c->in_cap - c->in_len, fds, &n_fds);
+	n = receive(c, fds, &n_fds);
 	if (n == -EAGAIN)
 		return;
+	r = keep_fds(c, fds, n_fds);
 	if (n <= 0) {
 		close_with(c, n == -ECONNRESET ? 0 : (int)n);
 		return;
 	}
 	c->in_len += (size_t)n;
-	r = keep_fds(c, fds, n_fds);
 	if (r < 0) {
 		close_with(c, r);
 		return;

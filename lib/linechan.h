@@ -9,6 +9,7 @@
 #ifndef LIB_LINECHAN_H
 #define LIB_LINECHAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/fd.h"
@@ -28,6 +29,14 @@ struct linechan_params {
 	/* The peer is gone (0), sent too long a line (-DT_ERR_TOO_LONG), or the
 	 * socket broke.  Called at most once. */
 	void (*on_closed)(void *arg, int r);
+	/* Optional.  Descriptors have come, before anything is done with them;
+	 * what is not 0 ends the channel. */
+	int (*on_fds)(void *arg, const int *fds, size_t n);
+	/* Optional.  May descriptors come in now?  If not and there are some,
+	 * they stay in the socket, on_barred() gets what came with them, and
+	 * nothing more is read: close the channel. */
+	bool (*may_take)(void *arg);
+	void (*on_barred)(void *arg, const char *text, size_t len);
 	void *arg;
 };
 

@@ -21,7 +21,8 @@
  * relay parameters (object "relay" of several methods), all optional:
  *   server   string   DERPHOLE_DERP_SERVER URL; only when a token is minted
  *   pin      string   "sha256-raw:HEX" of the relay's certificate
- *   ca_fd    integer  index among the line's descriptors of a PEM file
+ *   ca_fd    integer  index among the line's descriptors of a memfd with PEM
+ *                     text, sealed against writing, shrinking and growing
  *   map      string   path-free JSON text of a DERP map (at most 48 KiB)
  *   map_url  string   http or https URL of a DERP map
  *

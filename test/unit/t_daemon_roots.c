@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "daemon/relay_params.h"
 #include "daemon/roots.h"
 #include "lib/err.h"
+#include "lib/fd.h"
 #include "lib/mono.h"
 #include "proto/tls/tls_selfsigned.h"
 #include "test/tap.h"
@@ -76,6 +82,54 @@ test_bad(void)
 	OK(r == NULL, "nothing given");
 }
 
+/* What relay_params_parse() says of a CA file in memory with these @seals; -1:
+ * of a file on disk. */
+static int
+try_memory(const char *text, int seals)
+{
+	char why[RELAY_PARAMS_MAX_WHY], path[] = "/tmp/t_roots.XXXXXX";
+	struct relay_params *p = NULL;
+	json_t *o = json_pack("{s:i}", "ca_fd", 0);
+	int fd = seals >= 0
+		     ? memfd_create("ca", MFD_CLOEXEC | MFD_ALLOW_SEALING)
+		     : mkostemp(path, O_CLOEXEC);
+	size_t len = strlen(text);
+	int r;
+
+	if (seals < 0)
+		(void)unlink(path);
+	if (write(fd, text, len) != (ssize_t)len ||
+	    (seals >= 0 && fcntl(fd, F_ADD_SEALS, seals) != 0))
+		return -EIO;
+	r = relay_params_parse(o, &fd, 1, &p, why);
+	OK(r < 0 || p->roots != NULL, "roots come with success alone");
+	OK(r < 0 || fd < 0, "it is closed once read");
+	OK((r < 0) == (why[0] != '\0'), "a failure has a reason");
+	relay_params_unref(p);
+	json_decref(o);
+	fd_close(&fd);
+	return r;
+}
+
+static void
+test_memory(void)
+{
+	const int all = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+
+	EQ_INT(try_memory(pem[0], all), 0, "sealed memory");
+	EQ_INT(try_memory(pem[0], all | F_SEAL_SEAL), 0, "for good");
+	EQ_INT(try_memory(pem[0], -1), -DT_ERR_SYNTAX, "a file");
+	EQ_INT(try_memory(pem[0], 0), -DT_ERR_SYNTAX, "memory of others");
+	EQ_INT(try_memory(pem[0], all & ~F_SEAL_WRITE), -DT_ERR_SYNTAX,
+	    "that they may change");
+	EQ_INT(try_memory(pem[0], all & ~F_SEAL_SHRINK), -DT_ERR_SYNTAX,
+	    "or shorten");
+	EQ_INT(try_memory(pem[0], all & ~F_SEAL_GROW), -DT_ERR_SYNTAX,
+	    "or lengthen");
+	OK(try_memory("x", all) < 0, "no certificate in it");
+	OK(try_memory("", all) < 0, "nothing in it");
+}
+
 int
 main(void)
 {
@@ -93,6 +147,7 @@ main(void)
 	test_shared();
 	test_limit();
 	test_bad();
+	test_memory();
 	roots_forget();
 	return tap_done();
 }

@@ -105,8 +105,10 @@ test_refusals(void)
 	    "too few streams");
 	OK(is_refused("{'direction':'send','accept_ms':-2}", false, dup(fd)),
 	    "a limit below");
-	OK(is_refused("{'direction':'send','positioned':true}", true, dup(fd)),
-	    "a device has no positions");
+	OK(is_refused("{'direction':'receive','structured':true,"
+		      "'positioned':true}",
+	       true, -1),
+	    "nothing has no positions");
 	fd_close(&fd);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -333,9 +334,58 @@ test_reopen_socket(void)
 	fd_close(&b);
 }
 
+/* Hostile peers: all is received, or nothing is touched. */
+static void
+test_hostile(void)
+{
+	static int sent[FD_MAX_RECEIVED], got[FD_MAX_RECEIVED];
+	int pair[2], null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int open_before = count_open();
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(sent))];
+	} control = { .header = {
+			  CMSG_LEN(sizeof(sent)), SOL_SOCKET, SCM_RIGHTS } };
+	char byte[4] = "abc";
+	struct iovec iov = { byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	bool has = true;
+	size_t n = 0;
+
+	for (size_t i = 0; i < FD_MAX_RECEIVED; i++)
+		sent[i] = null_fd;
+	memcpy(CMSG_DATA(&control.header), sent, sizeof(sent));
+	(void)socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+	EQ_INT(fd_recv_bare(pair[0], byte, 4, &has), -EAGAIN, "nothing yet");
+	EQ_INT(has, 0, "nor descriptors");
+	EQ_INT(send(pair[1], "abc", 3, 0), 3, "bytes");
+	EQ_INT(fd_recv_bare(pair[0], byte, 4, &has), 3, "come");
+	EQ_INT(has, 0, "without descriptors");
+	EQ_INT(sendmsg(pair[1], &msg, 0), 1, "as many as the kernel passes");
+	EQ_INT(fd_recv_bare(pair[0], byte, 4, &has), 1, "they are seen");
+	EQ_INT(has, 1, "and told of");
+	EQ_INT(fd_recv_bare(pair[0], byte, 4, &has), 1, "but stay");
+	EQ_INT(has, 1, "where they are");
+	EQ_INT(fd_recv_all(pair[0], byte, 4, got, &n), 1, "until wanted");
+	EQ_INT(n, FD_MAX_RECEIVED, "all of them");
+	for (size_t i = 0; i < n; i++)
+		fd_close(&got[i]);
+	EQ_INT(fd_recv_all(pair[0], byte, 4, got, &n), -EAGAIN, "no more");
+	EQ_INT(n, 0, "none");
+	fd_close(&pair[1]);
+	EQ_INT(fd_recv_bare(pair[0], byte, 4, &has), 0, "the end");
+	fd_close(&pair[0]);
+	EQ_INT(count_open(), open_before, "nothing is left open");
+	fd_close(&null_fd);
+}
+
 int
 main(void)
 {
+	test_hostile();
 	test_flags();
 	test_pair();
 	test_messages();
