@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/absence.h"
 #include "daemon/backoff.h"
 #include "daemon/ctl.h"
 #include "daemon/places.h"
@@ -159,8 +160,9 @@ struct session {
 	bool asked_relay;     /* about the listener; the timer waits for it */
 	bool is_absent;       /* it does not know it */
 	bool said_unanswered; /* of this attempt */
-	int listen_fd;        /* ours; workers get copies */
-	int stdio[2];         /* until handed over; -1 */
+	struct absence absence;
+	int listen_fd; /* ours; workers get copies */
+	int stdio[2];  /* until handed over; -1 */
 	size_t n_stdio;
 };
 
