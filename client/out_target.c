@@ -13,6 +13,9 @@
 
 #include "lib/fd.h"
 
+#define TEMP_BEGIN ".derphole-"
+#define TEMP_DIGITS 16
+#define TEMP_END ".part"
 /* What the bits of a missing parent are cut from. */
 #define PARENT_MODE 0755
 
@@ -33,8 +36,18 @@ out_target_temp(char ret_name[static OUT_TARGET_TEMP])
 	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return -errno;
 	(void)snprintf(ret_name, OUT_TARGET_TEMP,
-	    ".derphole-%016" PRIx64 ".part", random); /* fits */
+	    TEMP_BEGIN "%0*" PRIx64 TEMP_END, TEMP_DIGITS, random); /* fits */
 	return 0;
+}
+
+bool
+out_target_is_temp(const char *name)
+{
+	const size_t begin = sizeof(TEMP_BEGIN) - 1;
+
+	return strncmp(name, TEMP_BEGIN, begin) == 0 &&
+	       strspn(name + begin, "0123456789abcdef") == TEMP_DIGITS &&
+	       strcmp(name + begin + TEMP_DIGITS, TEMP_END) == 0;
 }
 
 mode_t

@@ -45,6 +45,8 @@ bool out_target_is_name(const char *name);
 
 /** out_target_temp(): a hidden name that nobody guesses.  0 or -errno. */
 int out_target_temp(char ret_name[static OUT_TARGET_TEMP]);
+/** out_target_is_temp(): is it such a name? */
+bool out_target_is_temp(const char *name);
 
 /** out_target_umask(): of this process. */
 mode_t out_target_umask(void);

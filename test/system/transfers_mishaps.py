@@ -121,7 +121,7 @@ def interrupted_start(lab, relay):
 def folder_held(p):
     """In the middle of it: (sender, receiver)."""
     top = p.source / 'tree'
-    top.mkdir()
+    top.mkdir(exist_ok=True)
     for n in range(20):
         with open(top / str(n), 'wb') as f:
             f.truncate(20 * MIB)
@@ -153,6 +153,33 @@ def impatient(p):
     return note
 
 
+def hidden(p):
+    return {n for n in os.listdir(p.target) if n.startswith('.derphole-')}
+
+
+def left_behind(p):
+    """kill -9 of a folder's receiver: the next one removes what it left"""
+    sender, receiver = folder_held(p)
+    receiver.proc.kill()
+    x.ended(sender, SOON, REMOTE_IO)
+    dead = hidden(p)
+    fl.expect(len(dead), 1, 'left behind')
+    similar = p.target / '.derphole-0123.part'
+    similar.mkdir()
+    sender, receiver = folder_held(p)
+    alive = hidden(p) - {similar.name}
+    fl.expect(len(alive), 1, 'what is under way')
+    fl.expect(alive & dead, set(), 'what the dead left')
+    p.make('f', 10)
+    p.file('f')
+    x.leftovers(p.target, {'f', similar.name, *alive})
+    receiver.proc.kill()
+    x.ended(sender, SOON, REMOTE_IO)
+    p.make('g', 10)
+    p.file('g')
+    x.leftovers(p.target, {'f', 'g', similar.name})
+
+
 def made_up(p):
     """A file that tells no size, as those in /proc."""
     sender, token = p.send('/proc/version')
@@ -174,8 +201,8 @@ def shared_folder(p):
 
 def main():
     os.umask(0o022)
-    rows = t.rows(socket_gone, token_in_file, hung_up, impatient, made_up,
-                  shared_folder, file_limit, held_daemon)
+    rows = t.rows(socket_gone, token_in_file, hung_up, impatient, left_behind,
+                  made_up, shared_folder, file_limit, held_daemon)
     rows.append((interrupted_start.__doc__.rstrip('.'), interrupted_start))
     t.own_mounts()
     return fl.main(rows, sys.argv)
