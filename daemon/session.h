@@ -141,7 +141,8 @@ struct session {
 	/* Transfer. */
 	struct ratelimit progresses; /* of this worker */
 	bool said_open, said_save;   /* by this worker */
-	bool said_gone;              /* peer-gone was */
+	bool is_complete; /* it knows that the receiver has everything */
+	bool said_gone;   /* peer-gone was */
 	uint32_t open_seq, save_seq; /* of its questions */
 	struct transfer *transfer; /* claimer; an issuer's is its endpoint's */
 	/* Listener. */

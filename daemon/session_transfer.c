@@ -179,6 +179,7 @@ session_transfer_on_progress(struct session *s, struct buf_reader *body)
 	    (json_int_t)m.peer_written, "peer_elapsed_ms",
 	    (json_int_t)m.peer_elapsed_ms, "final", (int)m.final, "stalled",
 	    (int)m.stalled);
+	s->is_complete = s->is_complete || m.final;
 	if (m.final)
 		event_session(s, "progress", said);
 	else

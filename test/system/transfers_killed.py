@@ -80,6 +80,23 @@ def killed(who, what, how, flags=()):
     return test
 
 
+def stopped(p):
+    """derptunctl stop: no success, nowhere"""
+    sender, _ = p.send('text')
+    (waiting,) = p.daemons[0].endpoints()
+    p.daemons[0].rpc('endpoint.stop', {'endpoint': waiting['id']})
+    x.ended(sender, SOON, t.FAILED)
+    for n, (key, method) in enumerate((('endpoint', 'endpoint.stop'),
+                                       ('id', 'session.stop'))):
+        with t.held(p, 'file') as (sender, receiver):
+            (session,) = p.daemons[n].sessions()
+            p.daemons[n].rpc(method, {method.split('.')[0]: session[key]})
+            want = [t.FAILED, REMOTE_IO]
+            x.both_ended(sender, receiver, TIME,
+                         want if n == 0 else want[::-1])
+        x.leftovers(p.target)
+
+
 def claimants(p):
     """A token of each kind: ({title: its issuer}, {title: its claimant})."""
     p.make('f', 10)
@@ -152,7 +169,7 @@ def away(leaves):
 
 def main():
     os.umask(0o022)
-    rows = t.rows(interrupted_early)
+    rows = t.rows(interrupted_early, stopped)
     rows += [(f'kill -9 of the {what} that made a token, then it is used',
               gone_before(what)) for what in ('command', 'daemon')]
     rows += [('an issuer that is away for a moment', t.row(away(True))),
