@@ -19,6 +19,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client/tree_remove.h"
@@ -42,30 +43,32 @@ is_still(const struct out_target *t, const char *name, int fd)
 	       by_name.st_dev == by_fd.st_dev;
 }
 
-int
-out_stale_hold(const struct out_target *target, const char *temp, int fd)
-{
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		return errno == EWOULDBLOCK ? -EAGAIN : 0;
-	return *temp == '\0' || is_still(target, temp, fd) ? 0 : -EAGAIN;
-}
-
 /* Elsewhere (NFS, CIFS, FUSE, what a virtual machine shares with its host) a
  * lock may be known to one of several machines only. */
 static bool
-is_local(int dir)
+is_local(int fd)
 {
 	static const uint32_t known[] = { EXT4_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
 		TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC, MSDOS_SUPER_MAGIC,
 		MAGIC_XFS, MAGIC_ZFS, MAGIC_F2FS, MAGIC_EXFAT, MAGIC_BCACHEFS };
 	struct statfs fs;
 
-	if (fstatfs(dir, &fs) != 0)
+	if (fstatfs(fd, &fs) != 0)
 		return false;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if ((uint32_t)fs.f_type == known[i])
 			return true;
 	return false;
+}
+
+int
+out_stale_hold(const struct out_target *target, const char *temp, int fd)
+{
+	if (!is_local(fd)) /* where it might also wait for a server */
+		return 0;
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : 0;
+	return *temp == '\0' || is_still(target, temp, fd) ? 0 : -EAGAIN;
 }
 
 /* A file or folder of ours; not followed, and nothing that answers. */
@@ -85,14 +88,29 @@ open_ours(const struct out_target *t, const char *name)
 	return fd;
 }
 
+/* Of a folder that changes only with what is directly in it: hence days. */
+static bool
+is_old(int fd)
+{
+	struct timespec now;
+	struct stat st;
+
+	return clock_gettime(CLOCK_REALTIME, &now) == 0 &&
+	       fstat(fd, &st) == 0 &&
+	       now.tv_sec - st.st_mtim.tv_sec >= OUT_STALE_AGE &&
+	       now.tv_sec - st.st_ctim.tv_sec >= OUT_STALE_AGE;
+}
+
 static void
-sweep_one(const struct out_target *t, const char *name, uint64_t *left)
+sweep_one(
+    const struct out_target *t, const char *name, bool is_here, uint64_t *left)
 {
 	int fd = open_ours(t, name);
 
 	if (fd < 0)
 		return;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_still(t, name, fd))
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_still(t, name, fd) &&
+	    (is_here || is_old(fd)))
 		(void)tree_remove_some(t->dir, name, left);
 	fd_close(&fd);
 }
@@ -103,6 +121,7 @@ out_stale_sweep(const struct out_target *target)
 	uint64_t left = OUT_STALE_MAX_REMOVED;
 	int fd = openat(target->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const struct dirent *e;
+	bool is_here;
 	DIR *d;
 
 	if (fd < 0)
@@ -116,8 +135,8 @@ out_stale_sweep(const struct out_target *target)
 		e = readdir(d);
 		if (e == NULL)
 			break;
-		if (out_target_is_temp(e->d_name))
-			sweep_one(target, e->d_name, &left);
+		if (out_target_is_temp(e->d_name, &is_here))
+			sweep_one(target, e->d_name, is_here, &left);
 	}
 	(void)closedir(d);
 }

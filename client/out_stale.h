@@ -13,6 +13,9 @@
  * that are removed, about a second; the rest is for the next one. */
 #define OUT_STALE_MAX_SEEN 200000
 #define OUT_STALE_MAX_REMOVED 100000
+/* Seconds in which nothing was written to what may belong to another machine.
+ */
+#define OUT_STALE_AGE (7 * 24 * 3600)
 /* Of making something that is not removed at once. */
 #define OUT_STALE_TRIES 8
 
@@ -29,8 +32,10 @@ int out_stale_hold(const struct out_target *target, const char *temp, int fd);
 /**
  * out_stale_sweep(): remove what is ours and dead from the target's folder.
  * Only regular files and folders of this user, with such a name, whose lock is
- * free; only on file systems of this machine, where a lock that is free is
- * nobody's.  No link is followed.  Failures are nobody's concern.
+ * free; only on file systems of this machine.  What is not of this machine, or
+ * from before it was started, must be OUT_STALE_AGE old, too: its lock may be
+ * another machine's, whose file system this is over a network.  No link is
+ * followed.  Failures are nobody's concern.
  */
 void out_stale_sweep(const struct out_target *target);
 

@@ -251,16 +251,16 @@ test_client_token(void)
 	    -DT_ERR_KIND, "a server token claims nothing");
 }
 
-/* Asked at 0, and every ABSENCE_ASK_US; each bit of @noes says whether "no"
- * comes, 10 ms later.  Returns after which question it is sure, or 0. */
+/* Asked at 0, and every ABSENCE_ASK_US; each letter of @answers says whether
+ * "no" comes, 10 ms later.  Returns after which question it is sure, or 0. */
 static unsigned
-ask(struct absence *a, const char *noes)
+ask(struct absence *a, const char *answers)
 {
 	struct mono t = { 5 * MONO_SEC };
 
-	for (unsigned n = 1; *noes != '\0'; n++, noes++) {
+	for (unsigned n = 1; *answers != '\0'; n++, answers++) {
 		absence_ask(a);
-		if (*noes == 'n')
+		if (*answers == 'n')
 			absence_denied(a, mono_add(t, 10 * MONO_MS));
 		if (absence_is_sure(a, mono_add(t, 20 * MONO_MS)))
 			return n;

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client/archive_unpack.h"
@@ -20,9 +22,48 @@
 #include "test/tap.h"
 #include "test/unit/files.h"
 
-#define STALE ".derphole-0123456789abcdef.part"
+#define FOREIGN ".derphole-0123456789abcdef01234567.part"
+#define STALE (stale_name(0))
 
 static char root[] = "/tmp/t_out_stale.XXXXXX";
+static time_t later; /* seconds; what the clock is ahead */
+
+int
+clock_gettime(clockid_t clock, struct timespec *ret_time)
+{
+	int r = (int)syscall(SYS_clock_gettime, clock, ret_time);
+
+	ret_time->tv_sec += later;
+	return r;
+}
+
+/* Names as receivers make them here, a few that stay the same. */
+static const char *
+stale_name(size_t n)
+{
+	static char names[3][OUT_TARGET_TEMP];
+
+	if (names[n][0] == '\0' && out_target_temp(names[n]) < 0)
+		abort();
+	return names[n];
+}
+
+static const char *
+below(const char *name)
+{
+	static char path[OUT_TARGET_TEMP + 16];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", STALE, name);
+	return path;
+}
+
+static bool
+is_temp(const char *name)
+{
+	bool is_here;
+
+	return out_target_is_temp(name, &is_here);
+}
 
 static struct out_target
 here(void)
@@ -62,11 +103,11 @@ static void
 test_dead(void)
 {
 	make(mkdir(STALE, 0700));
-	make(mkdir(STALE "/a", 0700));
-	files_put(STALE "/a/b", "x");
-	make(symlink("/etc/passwd", STALE "/link"));
-	files_put(".derphole-00000000000000ff.part", "x");
-	make(mkdir(".derphole-fedcba9876543210.part", 0500));
+	make(mkdir(below("a"), 0700));
+	files_put(below("a/b"), "x");
+	make(symlink("/etc/passwd", below("link")));
+	files_put(stale_name(1), "x");
+	make(mkdir(stale_name(2), 0500));
 	sweep();
 	EQ_INT(files_count("."), 0, "folders and files of the dead are gone");
 	OK(is_there("/etc/passwd"), "links in them are not followed");
@@ -87,16 +128,18 @@ test_names(void)
 		"x.derphole-0123456789abcdef.part", ".derphole-my photos.part",
 		".Derphole-0123456789abcdef.part", ".part" };
 	const int n = sizeof(names) / sizeof(names[0]);
-	char temp[OUT_TARGET_TEMP];
+	bool is_here = false;
 
 	for (int i = 0; i < n; i++) {
-		OK(!out_target_is_temp(names[i]), "%s", names[i]);
+		OK(!is_temp(names[i]), "%s", names[i]);
 		make(mkdir(names[i], 0700));
 	}
-	OK(out_target_is_temp(STALE) && out_target_temp(temp) == 0 &&
-		out_target_is_temp(temp),
-	    "but what is made");
+	OK(out_target_is_temp(STALE, &is_here) && is_here, "but what is made");
+	OK(out_target_is_temp(FOREIGN, &is_here) && !is_here,
+	    "and what others make");
+	later = 2 * OUT_STALE_AGE;
 	sweep();
+	later = 0;
 	EQ_INT(files_count("."), n, "similar names stay");
 	for (int i = 0; i < n; i++)
 		make(rmdir(names[i]));
@@ -110,14 +153,14 @@ test_others(void)
 	make(mkdir("mine", 0700));
 	files_put("mine/a", "x");
 	make(symlink("mine", STALE));
-	make(symlink("mine/a", ".derphole-0000000000000001.part"));
-	make(mkfifo(".derphole-0000000000000002.part", 0600));
+	make(symlink("mine/a", stale_name(1)));
+	make(mkfifo(stale_name(2), 0600));
 	sweep();
 	EQ_INT(files_count("."), 4, "links and pipes of such a name stay");
 	OK(is_there("mine/a"), "and what they lead to");
 	make(unlink(STALE));
-	make(unlink(".derphole-0000000000000001.part"));
-	make(unlink(".derphole-0000000000000002.part"));
+	make(unlink(stale_name(1)));
+	make(unlink(stale_name(2)));
 	make(tree_remove(AT_FDCWD, "mine"));
 
 	make(mkdir(STALE, 0700));
@@ -134,6 +177,29 @@ test_others(void)
 	fd_close(&fd);
 	sweep();
 	OK(!is_there(STALE), "until it is let go");
+}
+
+/* Another machine may write there, whose lock is not seen here. */
+static void
+test_foreign(void)
+{
+	make(mkdir(FOREIGN, 0700));
+	sweep();
+	OK(is_there(FOREIGN), "another machine's stays");
+	later = OUT_STALE_AGE - 60;
+	sweep();
+	OK(is_there(FOREIGN), "for a week");
+	later = OUT_STALE_AGE + 60;
+	sweep();
+	OK(!is_there(FOREIGN), "and no longer");
+	files_put(FOREIGN, "x");
+	later = -2 * OUT_STALE_AGE;
+	sweep();
+	OK(is_there(FOREIGN), "a clock that is wrong does no harm");
+	later = 2 * OUT_STALE_AGE;
+	sweep();
+	later = 0;
+	EQ_INT(files_count("."), 0, "files likewise");
 }
 
 /* Made, then swept before it was locked, or locked by a sweeper. */
@@ -278,6 +344,7 @@ main(void)
 	test_dead();
 	test_names();
 	test_others();
+	test_foreign();
 	test_hold();
 	test_receivers();
 	test_bounds();
