@@ -251,8 +251,8 @@ test_client_token(void)
 	    -DT_ERR_KIND, "a server token claims nothing");
 }
 
-/* Asked at 0, and every ABSENCE_ASK_US; each letter of @answers says whether
- * "no" comes, 10 ms later.  Returns after which question it is sure, or 0. */
+/* Asked at 0, and every ABSENCE_ASK_US; where @answers has an "n", "no" comes
+ * 10 ms later.  Returns after which question it is sure, or 0. */
 static unsigned
 ask(struct absence *a, const char *answers)
 {
