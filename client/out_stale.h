@@ -7,6 +7,8 @@
 #ifndef CLIENT_OUT_STALE_H
 #define CLIENT_OUT_STALE_H
 
+#include <time.h>
+
 #include "client/out_target.h"
 
 /* In one sweep: names that are looked at, some 0.1 s, and files and folders
@@ -15,7 +17,7 @@
 #define OUT_STALE_MAX_REMOVED 100000
 /* Seconds in which nothing was written to what may belong to another machine.
  */
-#define OUT_STALE_AGE (7 * 24 * 3600)
+#define OUT_STALE_AGE ((time_t)7 * 24 * 3600)
 /* Of making something that is not removed at once. */
 #define OUT_STALE_TRIES 8
 
