@@ -274,7 +274,7 @@ on_gone(void *arg, int code, const char *text, struct mono now)
 	s->worker = NULL;
 	s->dials = 0;
 	session_net_stop(s);
-	if (s->stopping && s->is_complete)
+	if (s->is_complete) /* whatever came then */
 		session_finish(s, 0, "");
 	else if (s->stopping)
 		session_finish(s, s->stop_code, s->stop_text);
