@@ -21,6 +21,7 @@
 
 #include "client/archive_lib.h"
 #include "client/archive_tree.h"
+#include "client/out_stale.h"
 #include "client/out_target.h"
 #include "client/tree_remove.h"
 #include "lib/err.h"
@@ -359,7 +360,7 @@ archive_unpack_run(
 }
 
 static int
-make_temp(struct archive_unpack *u)
+try_temp(struct archive_unpack *u)
 {
 	int r = out_target_temp(u->temp);
 
@@ -371,7 +372,21 @@ make_temp(struct archive_unpack *u)
 	}
 	u->dir = openat(u->target.dir, u->temp,
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return u->dir >= 0 ? 0 : -errno;
+	if (u->dir < 0)
+		return -errno;
+	return out_stale_hold(&u->target, u->temp, u->dir);
+}
+
+static int
+make_temp(struct archive_unpack *u)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; i < OUT_STALE_TRIES && r == -EAGAIN; i++) {
+		fd_close(&u->dir);
+		r = try_temp(u);
+	}
+	return r;
 }
 
 int
@@ -399,8 +414,10 @@ archive_unpack_open(const struct archive_unpack_params *params,
 	if (r == 0 && fstatat(u->target.dir, u->target.leaf, &st,
 			  AT_SYMLINK_NOFOLLOW) == 0)
 		r = -EEXIST;
-	if (r == 0)
+	if (r == 0) {
+		out_stale_sweep(&u->target);
 		r = make_temp(u);
+	}
 	if (r < 0) {
 		archive_unpack_free(u);
 		return r;

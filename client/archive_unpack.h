@@ -10,6 +10,8 @@
  *	archive_unpack_run()     blocks: in a process of its own
  *	archive_unpack_commit()  synced, then it gets its name
  *	archive_unpack_free()    always; without a commit nothing remains
+ *
+ * What kill -9 leaves the next one into the same place removes (out_stale.h).
  */
 #ifndef CLIENT_ARCHIVE_UNPACK_H
 #define CLIENT_ARCHIVE_UNPACK_H

@@ -96,6 +96,15 @@ judge_end(void *arg, int code)
 }
 
 static void
+on_stop(void *arg)
+{
+	const struct receive_cmd *c = arg;
+
+	if (c->sink != NULL)
+		recv_sink_give_up(c->sink);
+}
+
+static void
 on_moved(void *arg, int64_t bytes)
 {
 	struct receive_cmd *c = arg;
@@ -218,7 +227,8 @@ cmd_receive_listen(const struct cli_call *call)
 	struct receive_cmd c = { .run = { .call = call,
 				     .kind = JOB_LISTEN,
 				     .on_token = on_token,
-				     .on_save = on_save },
+				     .on_save = on_save,
+				     .on_stop = on_stop },
 		.token_to_stdout =
 		    cli_args_flag(call->args, "print-token-only") };
 	struct recv_fd fd;
@@ -294,6 +304,7 @@ cmd_receive(const struct cli_call *call)
 				     .on_open = on_open,
 				     .on_save = on_save,
 				     .judge_end = judge_end,
+				     .on_stop = on_stop,
 				     .on_moved = on_moved } };
 	struct cli_token token;
 	int code = cmd_receive_check_port(call);

@@ -7,6 +7,8 @@
  * ENDING   it ended by itself; the command may still have bytes to write.
  * DONE     the loop is stopping.
  *
+ * Ctrl-C may come when a transfer is complete already: the end tells.
+ *
  * A second signal ends it on the spot, but for what has to be cleaned up.  What
  * a transfer is asked for (where to put it, to save it) is passed on to its
  * command.
@@ -44,7 +46,8 @@ struct job {
 	struct dialer *dialer;
 	int64_t id; /* of the object; 0: not known yet */
 	int signals_seen;
-	int stop_error; /* why it is stopped, if not by the user */
+	int stop_error;      /* why it is stopped, if not by the user */
+	bool is_interrupted; /* what is no tunnel; to be said at the end */
 	int code;
 	bool was_ready;
 };
@@ -82,6 +85,12 @@ is_tunnel(const struct job *j)
 	return j->p.kind <= JOB_CONNECT;
 }
 
+static bool
+is_transfer(const struct job *j)
+{
+	return j->p.kind >= JOB_LISTEN && j->p.kind <= JOB_RECEIVE;
+}
+
 static void
 before_text(struct job *j, bool ended, int code)
 {
@@ -98,6 +107,12 @@ id_member(const struct job *j)
 static void
 end(struct job *j, int code)
 {
+	if (j->is_interrupted) {
+		j->is_interrupted = false;
+		before_text(j, true, code);
+		if (code != CLI_EXIT_OK) /* as scripts know it */
+			cli_out_error("context canceled");
+	}
 	j->state = DONE;
 	j->code = code;
 	loop_stop(j->loop);
@@ -136,10 +151,18 @@ stop(struct job *j, int code)
 		end(j, code); /* what has no id yet ends with the connection */
 		return;
 	}
+	if (j->p.on_stop != NULL)
+		j->p.on_stop(j->p.arg);
 	j->state = STOPPING;
 	j->code = code;
 	loop_timer_in(j->timer, STOP_US);
 	ask_stop(j);
+}
+
+static int
+judge(const struct job *j, int code)
+{
+	return j->p.judge_end != NULL ? j->p.judge_end(j->p.arg, code) : code;
 }
 
 static void
@@ -147,11 +170,9 @@ interrupt(struct job *j, int signo)
 {
 	int code = CLI_EXIT_OK;
 
-	if (!is_tunnel(j)) {
-		code = 128 + signo;
-		before_text(j, true, code);
-		cli_out_error("context canceled"); /* as scripts know it */
-	}
+	j->is_interrupted = !is_tunnel(j);
+	if (j->is_interrupted)
+		code = judge(j, 128 + signo);
 	stop(j, code);
 }
 
@@ -164,7 +185,9 @@ on_signal(void *arg, int signo, struct mono now)
 	if (j->state == DONE)
 		return;
 	if (j->signals_seen++ > 0)
-		end(j, 128 + signo);
+		end(j, j->is_interrupted && j->code == CLI_EXIT_OK
+			   ? CLI_EXIT_OK
+			   : 128 + signo);
 	else if (j->state == ASKING || j->state == RUNNING)
 		interrupt(j, signo);
 	else if (j->state == ENDING)
@@ -214,14 +237,15 @@ on_ended(struct job *j, const json_t *params)
 	const char *name = json_string_value(json_object_get(params, "name"));
 	const char *reason =
 	    json_string_value(json_object_get(params, "reason"));
+	int code = cli_exit_code(name);
 
 	if (j->state == STOPPING) {
+		if (j->is_interrupted && is_transfer(j) && code == CLI_EXIT_OK)
+			j->code = CLI_EXIT_OK; /* it came too late */
 		end(j, j->code);
 		return;
 	}
-	j->code = cli_exit_code(name);
-	if (j->p.judge_end != NULL)
-		j->code = j->p.judge_end(j->p.arg, j->code);
+	j->code = judge(j, code);
 	before_text(j, true, j->code);
 	if (j->code != CLI_EXIT_OK)
 		cli_out_error("%s", reason != NULL && *reason != '\0' ? reason

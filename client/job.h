@@ -57,9 +57,11 @@ struct job_params {
 	/* Something else may be printed next; may be NULL.  @ended: it is over,
 	 * with this exit code. */
 	void (*on_text)(void *arg, struct job *j, bool ended, int code);
-	/* It ended by itself with @code: the code to say and return instead;
-	 * NULL: the same. */
+	/* It ended by itself with @code, or is interrupted: the code to say and
+	 * return instead; NULL: the same. */
 	int (*judge_end)(void *arg, int code);
+	/* It is being stopped: nothing may be saved any more; may be NULL. */
+	void (*on_stop)(void *arg);
 	/* It ended by itself: call job_finish() when nothing is left to do;
 	 * NULL: at once. */
 	void (*on_ended)(void *arg, struct job *j);

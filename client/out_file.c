@@ -4,7 +4,8 @@
  *
  *	UNNAMED  O_TMPFILE.  Gets its name by linkat(); kill -9 leaves nothing.
  *	HIDDEN   .derphole-*.part, where a file system has no O_TMPFILE, or
- *	         /proc, through which such a file is named, is not there.
+ *	         /proc, through which such a file is named, is not there.  What
+ *	         kill -9 leaves the next one removes (out_stale.h).
  *	DIRECT   a device, pipe or terminal that the user named with -o.
  *
  * A file is replaced by renaming over it, so that readers see the old one or
@@ -23,6 +24,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "client/out_stale.h"
 #include "lib/err.h"
 #include "lib/fd.h"
 
@@ -138,19 +140,31 @@ open_direct(struct out_file *f)
 }
 
 static int
-open_hidden(struct out_file *f)
+try_hidden(struct out_file *f)
 {
 	int r = out_target_temp(f->temp);
 
 	if (r < 0)
 		return r;
-	f->how = HIDDEN;
 	f->fd = openat(f->target.dir, f->temp,
 	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ARRIVING_MODE);
 	if (f->fd >= 0)
-		return 0;
+		return out_stale_hold(&f->target, f->temp, f->fd);
 	r = -errno;
 	f->temp[0] = '\0';
+	return r;
+}
+
+static int
+open_hidden(struct out_file *f)
+{
+	int r = -EAGAIN;
+
+	f->how = HIDDEN;
+	for (int i = 0; i < OUT_STALE_TRIES && r == -EAGAIN; i++) {
+		fd_close(&f->fd);
+		r = try_hidden(f);
+	}
 	return r;
 }
 
@@ -176,7 +190,7 @@ open_temporary(struct out_file *f, bool hidden)
 		return is_unsupported(r) ? open_hidden(f) : r;
 	proc_path(f->fd, proc);
 	if (faccessat(AT_FDCWD, proc, F_OK, 0) == 0)
-		return 0;
+		return out_stale_hold(&f->target, "", f->fd);
 	fd_close(&f->fd); /* no /proc to name it by */
 	return open_hidden(f);
 }
@@ -250,8 +264,10 @@ out_file_open(const struct out_file_params *params, struct out_file **ret_file)
 		r = judge(f, params);
 	if (r == 0 && f->how == DIRECT)
 		r = open_direct(f);
-	else if (r == 0)
+	else if (r == 0) {
+		out_stale_sweep(&f->target);
 		r = open_temporary(f, params->hidden);
+	}
 	if (r == 0 && f->how != DIRECT)
 		r = reserve(f);
 	if (r < 0) {

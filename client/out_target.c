@@ -13,6 +13,11 @@
 
 #include "lib/fd.h"
 
+#define TEMP_BEGIN ".derphole-"
+#define TEMP_END ".part"
+#define BOOT_DIGITS 8
+#define NAME_DIGITS 16
+#define HEX "0123456789abcdef"
 /* What the bits of a missing parent are cut from. */
 #define PARENT_MODE 0755
 
@@ -25,16 +30,50 @@ out_target_is_name(const char *name)
 	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
+/* The first digits of the random number that every kernel gives itself when it
+ * starts; zeros without /proc. */
+static void
+read_boot(char ret_digits[static BOOT_DIGITS + 1])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	memset(ret_digits, 0, BOOT_DIGITS + 1);
+	if (fd < 0 || read(fd, ret_digits, BOOT_DIGITS) != BOOT_DIGITS ||
+	    strspn(ret_digits, HEX) != BOOT_DIGITS)
+		memset(ret_digits, '0', BOOT_DIGITS);
+	fd_close(&fd);
+}
+
 int
 out_target_temp(char ret_name[static OUT_TARGET_TEMP])
 {
+	char boot[BOOT_DIGITS + 1];
 	uint64_t random;
 
 	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return -errno;
+	read_boot(boot);
 	(void)snprintf(ret_name, OUT_TARGET_TEMP,
-	    ".derphole-%016" PRIx64 ".part", random); /* fits */
+	    TEMP_BEGIN "%s%0*" PRIx64 TEMP_END, boot, NAME_DIGITS,
+	    random); /* fits */
 	return 0;
+}
+
+bool
+out_target_is_temp(const char *name, bool *ret_is_here)
+{
+	const size_t begin = sizeof(TEMP_BEGIN) - 1;
+	const size_t digits = BOOT_DIGITS + NAME_DIGITS;
+	char boot[BOOT_DIGITS + 1];
+
+	if (strncmp(name, TEMP_BEGIN, begin) != 0 ||
+	    strspn(name + begin, HEX) != digits ||
+	    strcmp(name + begin + digits, TEMP_END) != 0)
+		return false;
+	read_boot(boot);
+	*ret_is_here = strncmp(name + begin, boot, BOOT_DIGITS) == 0 &&
+		       strspn(boot, "0") != BOOT_DIGITS;
+	return true;
 }
 
 mode_t

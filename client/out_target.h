@@ -12,8 +12,8 @@
 #include <sys/types.h>
 
 #define OUT_TARGET_MAX_PATH PATH_MAX
-/* ".derphole-", 16 digits, ".part". */
-#define OUT_TARGET_TEMP 32
+/* ".derphole-", 8 digits of the machine's boot and 16 of this name, ".part". */
+#define OUT_TARGET_TEMP 40
 
 /* Owner: whoever called out_target_resolve(). */
 struct out_target {
@@ -45,6 +45,9 @@ bool out_target_is_name(const char *name);
 
 /** out_target_temp(): a hidden name that nobody guesses.  0 or -errno. */
 int out_target_temp(char ret_name[static OUT_TARGET_TEMP]);
+/** out_target_is_temp(): is it such a name?
+ * @ret_is_here: made on this machine, since it was started. */
+bool out_target_is_temp(const char *name, bool *ret_is_here);
 
 /** out_target_umask(): of this process. */
 mode_t out_target_umask(void);

@@ -43,6 +43,7 @@ struct recv_sink {
 	/* saving */
 	bool is_beside; /* a pump or child is still at it */
 	bool is_saving;
+	bool is_given_up;
 	int64_t count;
 	int r; /* of what ran beside */
 };
@@ -105,6 +106,8 @@ on_pumped(void *arg, int r)
 
 	s->is_beside = false;
 	s->r = r;
+	if (s->is_given_up)
+		return;
 	if (s->is_saving)
 		finish_save(s);
 	else if (r < 0) /* the worker would wait for ever to write on */
@@ -207,6 +210,8 @@ on_unpacked(void *arg, int r, const struct archive_totals *totals)
 	if (totals != NULL)
 		s->totals = *totals;
 	s->has_totals = totals != NULL;
+	if (s->is_given_up)
+		return;
 	if (s->is_saving)
 		finish_save(s);
 	else if (r < 0)
@@ -292,6 +297,12 @@ recv_sink_save(struct recv_sink *s, int64_t count)
 	fd_close(&s->hold);
 	if (!s->is_beside)
 		finish_save(s);
+}
+
+void
+recv_sink_give_up(struct recv_sink *s)
+{
+	s->is_given_up = true;
 }
 
 const struct archive_totals *

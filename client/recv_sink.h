@@ -64,6 +64,9 @@ const char *recv_sink_peek_leaf(const struct recv_sink *s);
 void recv_sink_flush(struct recv_sink *s);
 /** recv_sink_save(): the worker wrote @count bytes and closed its copy. */
 void recv_sink_save(struct recv_sink *s, int64_t count);
+/** recv_sink_give_up(): it is not wanted any more: what is not saved by now
+ * will not be, and nobody is told. */
+void recv_sink_give_up(struct recv_sink *s);
 /** recv_sink_reason(): of the last failure: one line, to be escaped. */
 const char *recv_sink_reason(const struct recv_sink *s);
 /** recv_sink_totals(): of a folder that was saved, or NULL. */

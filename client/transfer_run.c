@@ -135,6 +135,14 @@ judge_end(void *arg, int code)
 }
 
 static void
+on_stop(void *arg)
+{
+	struct transfer_run *t = arg;
+
+	t->on_stop(t->arg);
+}
+
+static void
 on_save(void *arg, struct job *j, json_t *id, const json_t *params)
 {
 	struct transfer_run *t = arg;
@@ -154,6 +162,7 @@ transfer_run_init(struct transfer_run *t)
 		.on_open = t->on_open != NULL ? on_open : NULL,
 		.on_save = t->on_save != NULL ? on_save : NULL,
 		.judge_end = t->judge_end != NULL ? judge_end : NULL,
+		.on_stop = t->on_stop != NULL ? on_stop : NULL,
 		.on_progress = on_progress,
 		.on_text = on_text,
 		.arg = t };

@@ -42,6 +42,7 @@ struct transfer_run {
 	    void *arg, struct job *j, json_t *id, const json_t *params);
 	/* See job.h; may be NULL. */
 	int (*judge_end)(void *arg, int code);
+	void (*on_stop)(void *arg);
 	/* So many bytes by our own count; may be NULL. */
 	void (*on_moved)(void *arg, int64_t bytes);
 	void *arg;

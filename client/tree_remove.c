@@ -22,7 +22,8 @@ struct level {
 struct walk {
 	int dir; /* borrowed: where it began */
 	size_t depth;
-	int error; /* the first one */
+	int error;     /* the first one */
+	uint64_t left; /* of what may be removed */
 	struct level levels[TREE_REMOVE_MAX_DEPTH];
 };
 
@@ -82,13 +83,15 @@ descend(struct walk *w, const char *name)
 	w->depth++;
 }
 
+/* @is_emptied: or it is left as it is. */
 static void
-ascend(struct walk *w)
+ascend(struct walk *w, bool is_emptied)
 {
 	struct level *l = &w->levels[--w->depth];
 
 	(void)closedir(l->d);
-	if (unlinkat(top_fd(w), l->name, AT_REMOVEDIR) != 0 && errno != ENOENT)
+	if (is_emptied && unlinkat(top_fd(w), l->name, AT_REMOVEDIR) != 0 &&
+	    errno != ENOENT)
 		note(w, -errno);
 }
 
@@ -102,6 +105,7 @@ is_dots(const char *name)
 static void
 remove_one(struct walk *w, const char *name)
 {
+	w->left--;
 	if (unlinkat(top_fd(w), name, 0) == 0 || errno == ENOENT)
 		return;
 	/* EPERM is what POSIX says of folders. */
@@ -111,28 +115,51 @@ remove_one(struct walk *w, const char *name)
 		note(w, -errno);
 }
 
+static void
+run(struct walk *w)
+{
+	const struct dirent *e;
+
+	while (w->depth > 0 && w->left > 0) {
+		e = readdir(w->levels[w->depth - 1].d);
+		if (e == NULL)
+			ascend(w, true);
+		else if (!is_dots(e->d_name))
+			remove_one(w, e->d_name);
+	}
+	if (w->depth > 0)
+		note(w, -DT_ERR_LIMIT);
+	while (w->depth > 0)
+		ascend(w, false);
+}
+
 int
-tree_remove(int dir, const char *name)
+tree_remove_some(int dir, const char *name, uint64_t *left)
 {
 	struct walk *w;
-	struct dirent *e;
 	int r;
 
 	if (strlen(name) > NAME_MAX)
 		return -ENAMETOOLONG;
+	if (*left == 0)
+		return -DT_ERR_LIMIT;
 	w = calloc(1, sizeof(*w));
 	if (w == NULL)
 		return -ENOMEM;
 	w->dir = dir;
+	w->left = *left;
 	remove_one(w, name);
-	while (w->depth > 0) {
-		e = readdir(w->levels[w->depth - 1].d);
-		if (e == NULL)
-			ascend(w);
-		else if (!is_dots(e->d_name))
-			remove_one(w, e->d_name);
-	}
+	run(w);
+	*left = w->left;
 	r = w->error;
 	free(w);
 	return r;
+}
+
+int
+tree_remove(int dir, const char *name)
+{
+	uint64_t left = UINT64_MAX;
+
+	return tree_remove_some(dir, name, &left);
 }

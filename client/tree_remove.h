@@ -3,6 +3,8 @@
 #ifndef CLIENT_TREE_REMOVE_H
 #define CLIENT_TREE_REMOVE_H
 
+#include <stdint.h>
+
 /* Deeper than anything archive_unpack makes. */
 #define TREE_REMOVE_MAX_DEPTH 256
 
@@ -14,5 +16,13 @@
  * much as possible is gone then.
  */
 int tree_remove(int dir, const char *name);
+
+/**
+ * tree_remove_some(): likewise, but not more than @left files and folders.
+ * @left: less those that were removed, or tried.
+ *
+ * Returns as tree_remove(); -DT_ERR_LIMIT also when there were more.
+ */
+int tree_remove_some(int dir, const char *name, uint64_t *left);
 
 #endif

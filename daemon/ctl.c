@@ -57,15 +57,15 @@ drop(struct ctl_conn *k)
 	LIST_REMOVE(k, entry);
 	c->count--;
 	ctl_ask_drop_all(k);
+	ctl_event_forget(k);
 	linechan_free(k->line);
 	free(k);
 	log_debug("ctl", "connection closed conn=%u", id);
 	daemon_owner_gone(c->daemon, id);
 }
 
-/* A connection that does not read is shut from our side, in its own turn. */
-static void
-give_up(struct ctl_conn *k, const char *why)
+void
+ctl_give_up(struct ctl_conn *k, const char *why)
 {
 	if (k->closing)
 		return;
@@ -80,12 +80,13 @@ void
 ctl_put_line(struct ctl_conn *k, char *line, size_t len)
 {
 	if (line == NULL)
-		give_up(k, "an answer does not fit a line");
+		ctl_give_up(k, "an answer does not fit a line");
 	else if (!k->closing && linechan_send(k->line, line, len, NULL, 0) < 0)
-		give_up(k, "it does not read");
+		ctl_give_up(k, "it does not read");
 	if (line != NULL)
 		secret_wipe(line, len);
 	free(line);
+	ctl_event_sent(k);
 }
 
 static void
@@ -140,39 +141,6 @@ ctl_refuse(
 	if (k != NULL)
 		put_error(k, call->id, code, r, message);
 	ctl_forget(call);
-}
-
-static bool
-wants(const struct ctl_conn *k, uint32_t owner, uint32_t session)
-{
-	if (k->closing)
-		return false;
-	if (k->id == owner)
-		return true;
-	return k->subscribed &&
-	       (k->subscribed_to == 0 || k->subscribed_to == session);
-}
-
-void
-ctl_event(struct ctl *c, uint32_t owner, uint32_t session, json_t *params)
-{
-	struct ctl_conn *k, *next;
-	size_t len = 0;
-	char *line = NULL;
-
-	LIST_FOREACH_SAFE(k, &c->conns, entry, next) {
-		if (!wants(k, owner, session))
-			continue;
-		if (line == NULL)
-			line = rpc_notification(
-			    "event", json_incref(params), &len);
-		if (line == NULL)
-			break; /* no memory: nobody hears of it */
-		if (linechan_send(k->line, line, len, NULL, 0) < 0)
-			give_up(k, "it does not read its events");
-	}
-	free(line);
-	json_decref(params);
 }
 
 static void
@@ -282,6 +250,12 @@ on_line(void *arg, const char *text, size_t len, struct mono now)
 	}
 	handle(k, &m);
 	rpc_fini(&m);
+}
+
+static void
+on_drained(void *arg)
+{
+	ctl_event_sent(arg);
 }
 
 static void
@@ -405,6 +379,7 @@ add(struct ctl *c, int fd)
 		.max_line = RPC_MAX_LINE,
 		.max_queued = CTL_MAX_QUEUED,
 		.on_line = on_line,
+		.on_drained = on_drained,
 		.on_closed = on_closed,
 		.on_fds = on_fds,
 		.may_take = may_take,

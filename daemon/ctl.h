@@ -65,6 +65,10 @@ void ctl_forget(struct ctl_call *call);
  * @params: reference is taken.
  */
 void ctl_event(struct ctl *c, uint32_t owner, uint32_t session, json_t *params);
+/** ctl_event_newest(): likewise, but whoever lags behind gets only the newest
+ * of them. */
+void ctl_event_newest(
+    struct ctl *c, uint32_t owner, uint32_t session, json_t *params);
 
 /**
  * ctl_dial(): ask @owner to connect to its backend.  session_on_dialed() is

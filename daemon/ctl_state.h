@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Shared by ctl.c and ctl_ask.c only. */
+/* Shared by ctl.c, ctl_ask.c and ctl_event.c only. */
 #ifndef DAEMON_CTL_STATE_H
 #define DAEMON_CTL_STATE_H
 
@@ -32,6 +32,10 @@ struct ctl_conn {
 	bool subscribed;
 	uint32_t subscribed_to; /* session, or 0: all */
 	bool closing;
+	/* The newest event of one session, waiting beside the queue; or NULL */
+	char *newest;
+	size_t newest_len;
+	uint32_t newest_of;
 	int64_t last_ask;
 	size_t n_asks;
 	LIST_HEAD(ctl_ask_list, ctl_ask) asks;
@@ -54,6 +58,15 @@ struct ctl_conn *ctl_find(struct ctl *c, uint32_t id);
 /** ctl_put_line(): send and free @line; NULL (no memory, or too long) and a
  * full queue end the connection. */
 void ctl_put_line(struct ctl_conn *k, char *line, size_t len);
+
+/** ctl_give_up(): one that does not read is shut from our side, in its own
+ * turn. */
+void ctl_give_up(struct ctl_conn *k, const char *why);
+
+/** ctl_event_sent(): something left; was it the last that waited? */
+void ctl_event_sent(struct ctl_conn *k);
+/** ctl_event_forget(): what waits beside the queue. */
+void ctl_event_forget(struct ctl_conn *k);
 
 /** ctl_ask_timer(): for ctl_new(). */
 struct loop_timer *ctl_ask_timer(struct ctl *c);

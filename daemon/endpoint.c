@@ -87,6 +87,14 @@ finish(struct endpoint *e)
 	LIST_INSERT_HEAD(&e->daemon->dead_endpoints, e, entry);
 }
 
+static void
+set_end(struct endpoint *e, int code, const char *text)
+{
+	e->end_code = code;
+	(void)snprintf(e->end_text, sizeof(e->end_text), "%s",
+	    text[0] != '\0' ? text : err_str(code));
+}
+
 void
 endpoint_stop(struct endpoint *e, int code, const char *text)
 {
@@ -94,8 +102,10 @@ endpoint_stop(struct endpoint *e, int code, const char *text)
 
 	if (e->state >= ENDPOINT_ENDING)
 		return;
-	e->end_code = code;
-	(void)snprintf(e->end_text, sizeof(e->end_text), "%s", text);
+	/* A transfer that is not wanted any more was none. */
+	if (e->kind == IPC_KIND_TRANSFER && code == 0)
+		code = -ECANCELED;
+	set_end(e, code, text);
 	endpoint_set_state(e, ENDPOINT_ENDING);
 	endpoint_gate_stop(e); /* nobody new */
 	s = e->session != 0 ? session_find(e->daemon, e->session) : NULL;
@@ -249,12 +259,11 @@ endpoint_session_ended(
 	if (e->session != s->id)
 		return; /* it had lost the slot before */
 	e->session = 0;
-	if (e->state == ENDPOINT_ENDING) {
+	/* It was the one, and its word counts. */
+	if (e->kind == IPC_KIND_TRANSFER)
+		set_end(e, code, text);
+	if (e->state == ENDPOINT_ENDING || e->kind == IPC_KIND_TRANSFER) {
 		finish(e);
-		return;
-	}
-	if (e->kind == IPC_KIND_TRANSFER) {
-		endpoint_stop(e, code, text[0] != '\0' ? text : err_str(code));
 		return;
 	}
 	if (s->accept_seq == 0)

@@ -39,6 +39,13 @@ event_session(const struct session *s, const char *name, json_t *extra)
 }
 
 void
+event_progress(const struct session *s, const char *name, json_t *extra)
+{
+	ctl_event_newest(s->daemon->ctl, s->owner, s->id,
+	    begin(name, s->endpoint, s->id, extra));
+}
+
+void
 event_endpoint(const struct endpoint *e, const char *name, json_t *extra)
 {
 	ctl_event(e->daemon->ctl, e->owner, 0, begin(name, e->id, 0, extra));

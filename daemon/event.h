@@ -12,6 +12,8 @@ struct session;
 /** event_session(): @extra is an object whose members are added, or NULL; its
  * reference is taken. */
 void event_session(const struct session *s, const char *name, json_t *extra);
+/** event_progress(): likewise; whoever lags behind gets the newest. */
+void event_progress(const struct session *s, const char *name, json_t *extra);
 void event_endpoint(const struct endpoint *e, const char *name, json_t *extra);
 
 /** event_ended(): {code, name, reason}. */

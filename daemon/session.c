@@ -225,18 +225,14 @@ session_finish(struct session *s, int code, const char *text)
 		endpoint_session_ended(e, s, code, text);
 }
 
-/* The peer of a transfer is told that somebody did not want the rest. */
-static int
-stop_word(const struct session *s, int code)
-{
-	return s->kind == IPC_KIND_TRANSFER && code == 0 ? -ECANCELED : code;
-}
-
 void
 session_stop(struct session *s, int code, const char *text)
 {
 	if (s->stopping || s->state >= SESSION_ENDING)
 		return;
+	/* A transfer that is not wanted any more was none. */
+	if (s->kind == IPC_KIND_TRANSFER && code == 0)
+		code = -ECANCELED;
 	s->stopping = true;
 	s->stop_code = code;
 	s->stop_text = text;
@@ -246,7 +242,7 @@ session_stop(struct session *s, int code, const char *text)
 	relay_map_query_cancel(s->query);
 	s->query = NULL;
 	if (s->worker != NULL)
-		worker_stop(s->worker, stop_word(s, code), text);
+		worker_stop(s->worker, code, text);
 	else
 		session_finish(s, code, text);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/absence.h"
 #include "daemon/backoff.h"
 #include "daemon/ctl.h"
 #include "daemon/places.h"
@@ -140,7 +141,8 @@ struct session {
 	/* Transfer. */
 	struct ratelimit progresses; /* of this worker */
 	bool said_open, said_save;   /* by this worker */
-	bool said_gone;              /* peer-gone was */
+	bool is_complete; /* it knows that the receiver has everything */
+	bool said_gone;   /* peer-gone was */
 	uint32_t open_seq, save_seq; /* of its questions */
 	struct transfer *transfer; /* claimer; an issuer's is its endpoint's */
 	/* Listener. */
@@ -159,8 +161,9 @@ struct session {
 	bool asked_relay;     /* about the listener; the timer waits for it */
 	bool is_absent;       /* it does not know it */
 	bool said_unanswered; /* of this attempt */
-	int listen_fd;        /* ours; workers get copies */
-	int stdio[2];         /* until handed over; -1 */
+	struct absence absence;
+	int listen_fd; /* ours; workers get copies */
+	int stdio[2];  /* until handed over; -1 */
 	size_t n_stdio;
 };
 

@@ -14,6 +14,10 @@
  * but a share that was lost is given up when its listener stays silent, and so
  * is a connect whose server is there.
  *
+ * A token of one session (a transfer's, an ssh invitation's) dies with its
+ * issuer: once the relay has said for a while that nobody is there under its
+ * key (absence.h), claiming ends, unless the caller said how long to wait.
+ *
  * A transfer is claimed once.  After a loss: connect ends, except while it is
  * being refused as "already claimed", when nothing was sent yet.  open claims
  * again with backoff, except after a share's clean end and after other
@@ -32,6 +36,7 @@
 #include "daemon/session_transfer.h"
 #include "daemon/session_worker.h"
 #include "daemon/stun_servers.h"
+#include "daemon/transfer.h"
 #include "lib/err.h"
 #include "lib/fd.h"
 #include "lib/log.h"
@@ -40,6 +45,8 @@
 
 /* What a listener says while another claimer has the slot. */
 static const char text_claimed[] = "session already claimed";
+static const char text_absent[] =
+    "no answer: nobody is at the relay under the token's key";
 
 static void
 fill_boot(const struct session *s, struct ipc_boot_session *b)
@@ -87,14 +94,12 @@ start_claiming(struct session *s)
 		session_finish(s, r, "cannot start a worker");
 		return;
 	}
-	s->said_unanswered = s->asked_relay = false;
+	s->said_unanswered = s->asked_relay = s->is_absent = false;
 	s->heard_of = loop_now(s->daemon->loop);
-	if (s->kind == IPC_KIND_SHARE && s->was_ready)
-		loop_timer_in(s->timer, SESSION_SHARE_LOST_US);
-	else if (s->kind != IPC_KIND_TRANSFER)
-		loop_timer_in(s->timer, SESSION_UNANSWERED_US);
-	else
-		loop_timer_at(s->timer, MONO_NEVER);
+	absence_init(&s->absence);
+	loop_timer_in(s->timer, s->kind == IPC_KIND_SHARE && s->was_ready
+				    ? SESSION_SHARE_LOST_US
+				    : SESSION_UNANSWERED_US);
 	session_set_state(s, SESSION_CLAIMING);
 }
 
@@ -120,6 +125,8 @@ on_link_state(void *arg, struct mono now)
 	relay_link_info(s->link, &info);
 	event_session(s, "relay-state", event_relay(&info));
 	session_worker_relay_state(s);
+	absence_init(
+	    &s->absence); /* the listener may have lost the relay, too */
 	if (s->state != SESSION_CONNECTING)
 		return;
 	if (info.state == RELAY_LINK_CONNECTED)
@@ -129,6 +136,40 @@ on_link_state(void *arg, struct mono now)
 		 (info.hopeless || info.failures >= SESSION_RELAY_ATTEMPTS ||
 		     mono_before(s->relay_deadline, now)))
 		relay_failed(s, &info);
+}
+
+/* Its listener is a process that cannot come back under this token. */
+static bool
+is_brief(const struct session *s)
+{
+	if (s->role == SESSION_TRANSFER)
+		return s->transfer->boot.accept_limit_ms == 0;
+	return s->role == SESSION_CONNECT && s->kind == IPC_KIND_SHARE;
+}
+
+/* People are told once in each attempt. */
+static void
+say_unanswered(struct session *s, const char *why)
+{
+	if (s->said_unanswered)
+		return;
+	s->said_unanswered = true;
+	log_warn("session", "%s session=%u", why, s->id);
+	event_session(s, "unanswered", json_pack("{s:s}", "reason", why));
+}
+
+static void
+on_absent(struct session *s, struct mono now)
+{
+	s->is_absent = true;
+	s->heard_of = now;
+	if (s->state != SESSION_CLAIMING || !is_brief(s))
+		return;
+	say_unanswered(s, text_absent);
+	absence_denied(&s->absence, now);
+	/* Not from inside of the relay's own turn. */
+	if (absence_is_sure(&s->absence, now))
+		loop_timer_in(s->timer, 0);
 }
 
 /* It may come back; who waits for nothing but its last word need not.  Said
@@ -143,8 +184,7 @@ on_peer_gone(
 	if (memcmp(peer->b, s->peer_derp.b, sizeof(peer->b)) != 0)
 		return;
 	if (reason == DERP_FRAME_GONE_NOT_HERE) {
-		s->is_absent = true;
-		s->heard_of = now;
+		on_absent(s, now);
 	} else if (reason == DERP_FRAME_GONE_DISCONNECTED && !s->said_gone) {
 		s->said_gone = true;
 		event_session(s, "peer-gone", NULL);
@@ -232,7 +272,7 @@ start_attempt(struct session *s)
 		session_finish(s, -ENOMEM, "");
 }
 
-/* Does the relay know the listener?  It has until the timer to say no. */
+/* Does the relay know the listener?  It has a while to say no. */
 static void
 ask_relay(struct session *s)
 {
@@ -242,27 +282,42 @@ ask_relay(struct session *s)
 	relay_link_send(s->link, &s->peer_derp, packet, sizeof(packet));
 	s->asked_relay = true;
 	s->is_absent = false;
-	loop_timer_in(s->timer, SESSION_ABSENT_US);
 }
 
 static const char *
 why_unanswered(const struct session *s)
 {
 	if (s->is_absent)
-		return "no answer: nobody is at the relay under the token's "
-		       "key";
+		return text_absent;
 	return s->kind == IPC_KIND_DERPTUN
 		   ? "no answer: the server is at the relay and does not know "
 		     "this token; is it complete, and of this server?"
 		   : "no answer from the listener";
 }
 
+/* The same for a listener that is brief: asked again and again. */
+static void
+on_brief_unanswered(struct session *s, struct mono now)
+{
+	if (absence_is_sure(&s->absence, now)) {
+		session_stop(s, -DT_ERR_TIMEOUT,
+		    "nobody waits at the other end of this token");
+		return;
+	}
+	/* A sender or receiver of v0.18.2 that is there takes up to 10 s. */
+	if (s->asked_relay && !s->is_absent && s->role != SESSION_TRANSFER)
+		say_unanswered(s, why_unanswered(s));
+	if (relay_link_is_connected(s->link)) {
+		absence_ask(&s->absence);
+		ask_relay(s);
+	}
+	loop_timer_in(s->timer, ABSENCE_ASK_US);
+}
+
 /* The claim goes unanswered: its listener does not run, or it is not meant. */
 static void
 on_unanswered(struct session *s, struct mono now)
 {
-	const char *why;
-
 	if (s->kind == IPC_KIND_SHARE && s->was_ready) {
 		session_stop(s, -DT_ERR_TUNNEL_LOST,
 		    "the listener does not answer any more");
@@ -270,16 +325,11 @@ on_unanswered(struct session *s, struct mono now)
 	}
 	if (!s->asked_relay) {
 		ask_relay(s);
+		loop_timer_in(s->timer, SESSION_ABSENT_US);
 		return;
 	}
 	s->asked_relay = false;
-	why = why_unanswered(s);
-	if (!s->said_unanswered) {
-		s->said_unanswered = true;
-		log_warn("session", "%s session=%u", why, s->id);
-		event_session(
-		    s, "unanswered", json_pack("{s:s}", "reason", why));
-	}
+	say_unanswered(s, why_unanswered(s));
 	if (s->kind != IPC_KIND_DERPTUN || s->role != SESSION_CONNECT)
 		return;
 	if (mono_diff(now, s->heard_of) >= SESSION_SILENT_US)
@@ -299,7 +349,9 @@ on_timer(void *arg, struct mono now)
 	if (s->state == SESSION_CONNECTING) {
 		relay_link_info(s->link, &info);
 		relay_failed(s, &info);
-	} else if (s->state == SESSION_CLAIMING)
+	} else if (s->state == SESSION_CLAIMING && is_brief(s))
+		on_brief_unanswered(s, now);
+	else if (s->state == SESSION_CLAIMING)
 		on_unanswered(s, now);
 	else if (s->state == SESSION_STARTING ||
 		 s->state == SESSION_RECONNECTING)

@@ -165,6 +165,7 @@ int
 session_transfer_on_progress(struct session *s, struct buf_reader *body)
 {
 	struct ipc_progress m;
+	json_t *said;
 	int r = ipc_transfer_get_progress(body, &m);
 
 	if (r < 0)
@@ -172,12 +173,16 @@ session_transfer_on_progress(struct session *s, struct buf_reader *body)
 	if (s->kind != IPC_KIND_TRANSFER ||
 	    !ratelimit_take(&s->progresses, loop_now(s->daemon->loop)))
 		return -DT_ERR_IPC;
-	event_session(s, "progress",
-	    json_pack("{s:I,s:I,s:I,s:I,s:b,s:b}", "moved", (json_int_t)m.moved,
-		"total", (json_int_t)m.total, "peer_written",
-		(json_int_t)m.peer_written, "peer_elapsed_ms",
-		(json_int_t)m.peer_elapsed_ms, "final", (int)m.final, "stalled",
-		(int)m.stalled));
+	said = json_pack("{s:I,s:I,s:I,s:I,s:b,s:b}", "moved",
+	    (json_int_t)m.moved, "total", (json_int_t)m.total, "peer_written",
+	    (json_int_t)m.peer_written, "peer_elapsed_ms",
+	    (json_int_t)m.peer_elapsed_ms, "final", (int)m.final, "stalled",
+	    (int)m.stalled);
+	s->is_complete = s->is_complete || m.final;
+	if (m.final)
+		event_session(s, "progress", said);
+	else
+		event_progress(s, "progress", said);
 	return 0;
 }
 

@@ -236,8 +236,10 @@ on_message(void *arg, const struct ipc_header *h, struct buf_reader *body,
 	(void)fds;
 	(void)n_fds;
 	(void)now;
-	if (s->stopping && h->type != IPC_DESCRIPTION)
-		return 0; /* crossed our STOP */
+	/* Others have crossed our STOP. */
+	if (s->stopping && h->type != IPC_DESCRIPTION &&
+	    h->type != IPC_PROGRESS)
+		return 0;
 	switch (h->type) {
 	case IPC_STATUS:
 		return on_status(s, body);
@@ -273,7 +275,9 @@ on_gone(void *arg, int code, const char *text, struct mono now)
 	s->worker = NULL;
 	s->dials = 0;
 	session_net_stop(s);
-	if (s->stopping)
+	if (s->is_complete) /* whatever came then */
+		session_finish(s, 0, "");
+	else if (s->stopping)
 		session_finish(s, s->stop_code, s->stop_text);
 	else if (s->role == SESSION_LISTENER)
 		session_finish(s, code, text);

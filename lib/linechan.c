@@ -241,6 +241,8 @@ flush(struct linechan *c)
 		close_with(c, r == -EPIPE || r == -ECONNRESET ? 0 : r);
 	else if (c->closing && sendq_empty(&c->queue))
 		close_with(c, 0);
+	else if (sendq_empty(&c->queue) && c->p.on_drained != NULL)
+		c->p.on_drained(c->p.arg);
 }
 
 static void

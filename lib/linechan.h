@@ -26,6 +26,8 @@ struct linechan_params {
 	 * may free the channel. */
 	void (*on_line)(
 	    void *arg, const char *line, size_t len, struct mono now);
+	/* What waited was sent; may send more.  NULL: nobody cares. */
+	void (*on_drained)(void *arg);
 	/* The peer is gone (0), sent too long a line (-DT_ERR_TOO_LONG), or the
 	 * socket broke.  Called at most once. */
 	void (*on_closed)(void *arg, int r);

@@ -250,6 +250,8 @@ run_end(struct transfer *t)
 	}
 	if (transfer_flow_may_close(t->flow, &code, &reason))
 		transfer_quic_close(t, (unsigned)code, reason);
+	else if (late) /* DONE; a sender that missed our word sees it so */
+		transfer_quic_close(t, 0, TRANSFER_FLOW_COMPLETE);
 	if (transfer_flow_is_quiet(t->flow) || late)
 		session_end(s, transfer_flow_result(t->flow),
 		    transfer_flow_reason(t->flow));

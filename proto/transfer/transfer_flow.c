@@ -427,7 +427,7 @@ transfer_flow_may_close(
 	if (f->state != TRANSFER_DONE || !f->quiet)
 		return false;
 	*ret_code = 0;
-	*ret_reason = "complete"; /* peer v0.18.2 */
+	*ret_reason = TRANSFER_FLOW_COMPLETE;
 	return true;
 }
 

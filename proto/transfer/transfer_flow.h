@@ -40,6 +40,8 @@
 
 #define TRANSFER_FLOW_MAX_PACKET 16384 /* an envelope */
 #define TRANSFER_FLOW_MAX_REASON 256
+/* Reason of a CONNECTION_CLOSE when all went well; peer v0.18.2. */
+#define TRANSFER_FLOW_COMPLETE "complete"
 
 struct transfer_flow;
 

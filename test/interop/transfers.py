@@ -4,17 +4,19 @@
 
 usage: transfers.py BUILD_FOLDER [--huge] [CELL-PATTERN]
 
-A cell is {pipe, pipe-file, text, file, directory, ssh} x {C-C, C-Go, Go-C} x
-{relay, direct} x {our relay, derper}: the first of a pair sends, the second
-receives (for ssh: the first sends its key).  A row is a cell and a size: 0, 1,
-100 KiB, 64 MiB + 1.  Which way the bytes went is counted.  Then Go-Go through
-our relay as the reference, and with --huge 3 GiB in each direction over direct
-paths.  Cells whose programs are missing are skipped with the reason.
+A cell is {pipe, pipe-file, text, file, directory, ssh, absent} x {C-C, C-Go,
+Go-C} x {relay, direct} x {our relay, derper}: the first of a pair sends, the
+second receives (ssh: the first sends its key; absent: the first dies before it
+is asked).  A row is a cell and a size: 0, 1, 100 KiB, 64 MiB + 1.  Which way the
+bytes went is counted.  Then Go-Go through our relay as the reference, and with
+--huge 3 GiB in each direction over direct paths.  Cells whose programs are
+missing are skipped with the reason.
 """
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +33,9 @@ NAMES = {0: '0', 1: '1', 100 << 10: '100 KiB', 64 * MIB + 1: '64 MiB + 1',
 TIME = 30
 BULK_TIME = 120
 HUGE_TIME = 900
+# Who waits for somebody that is gone is told within this, and ends so.
+DEAD = 15
+TIMED_OUT = 13
 # A Go accepter leaves when it has written, delivered or not: the Go inviter
 # rarely gets the key either.  From the second time on it is held at its exit.
 TRIES = 6
@@ -183,8 +188,26 @@ def ssh(cell, _size, timeout):
     return f'attempt {attempt + 1}' if attempt > 0 else None
 
 
+def absent(cell, _size, _timeout):
+    """The sender is killed before anybody comes: the relay tells ours."""
+    source, target = cell.folder()
+    x.make_file(source / 'f', 10)
+    sender, token = cell.sender.send(source / 'f')
+    sender.stop(signal.SIGKILL)
+    start = time.monotonic()
+    receiver = cell.receiver.receive(token, cwd=target)
+    x.ended(receiver, DEAD, TIMED_OUT)
+    taken = time.monotonic() - start
+    if 'nobody waits at the other end of this token' not in receiver.said():
+        raise AssertionError(receiver.said())
+    x.leftovers(target)
+    return f'{taken:.1f} s'
+
+
 SHAPES = {'pipe': pipe, 'pipe-file': pipe_file, 'text': text, 'file': file,
-          'directory': directory, 'ssh': ssh}
+          'directory': directory, 'ssh': ssh, 'absent': absent}
+# One row instead of one for each size.
+SINGLE = {'ssh', 'absent'}
 
 
 class Run:
@@ -214,7 +237,7 @@ class Run:
     def cell(self, shape, names, direct, relay_name, sizes, timeout=None):
         title = f'{shape} {names[0]}-{names[1]} ' \
             f'{"direct" if direct else "relay"} {relay_name}'
-        titles = {size: title if shape == 'ssh' else f'{title} {NAMES[size]}'
+        titles = {size: title if shape in SINGLE else f'{title} {NAMES[size]}'
                   for size in sizes}
         titles = {s: t for s, t in titles.items() if self.pattern.search(t)}
         for name in (*names, relay_name):
@@ -273,12 +296,15 @@ def main():
                 run.cell(shape, names, True, 'ours', (HUGE,), HUGE_TIME)
         return run.tap.done()
     for shape in SHAPES:
-        sizes = (1,) if shape == 'ssh' else SIZES
+        sizes = (1,) if shape in SINGLE else SIZES
         for names in pairs:
-            for direct in (False, True):
+            if shape == 'absent' and names[1] == 'Go':
+                continue  # waits for ever
+            for direct in (False,) if shape == 'absent' else (False, True):
                 for relay in ('ours', 'derper'):
                     run.cell(shape, names, direct, relay, sizes)
-        run.cell(shape, ('Go', 'Go'), False, 'ours', sizes)
+        if shape != 'absent':
+            run.cell(shape, ('Go', 'Go'), False, 'ours', sizes)
     return run.tap.done()
 
 

@@ -315,6 +315,12 @@ def test_signals(p, d):
         j.c.answer()
         equal(j.end(-125, "ECANCELED"), (128 + signo, "",
                                          "context canceled\n"), "and says so")
+    j = Job(p, d, "listen")
+    read_line(j.child.stderr)
+    interrupt(j.child)
+    j.c.request("endpoint.stop")
+    j.c.answer()
+    equal(j.end(), (0, "", ""), "one that comes too late changes nothing")
     here = p.path("left")
     os.mkdir(here)
     j = begin_receive(p, d, cwd=here)
@@ -325,6 +331,48 @@ def test_signals(p, d):
     contains(err, "transfer lost", "is told")
     equal(os.listdir(here), [], "nothing is left")
     os.close(fds[0])
+
+
+def test_late_signals(p, d):
+    here = p.path("late")
+    os.mkdir(here)
+    for again in (False, True):
+        j = begin_receive(p, d, "-o", "f", cwd=here)
+        _, fds = j.open("file", "f", 3, True)
+        os.write(fds[0], b"abc")
+        os.close(fds[0])
+        ok("result" in j.save(3)[0], "a file is saved")
+        interrupt(j.child)
+        j.c.request("session.stop")
+        if again:
+            interrupt(j.child)
+        else:
+            j.c.close()
+        code, _, err = finish(j.child)
+        equal((code, "canceled" in err), (0, False),
+              "then it is there, whatever comes")
+    with open(os.path.join(here, "f"), "rb") as f:
+        equal(f.read(), b"abc", "complete")
+    os.unlink(os.path.join(here, "f"))
+    tar = subprocess.run(["tar", "c", "-C", p.path("dir"), "--format=ustar",
+                          "--exclude=link", "sub"], stdout=subprocess.PIPE,
+                         check=True).stdout
+    j = begin_receive(p, d, cwd=here)
+    _, fds = j.open("directory", "tree", len(tar))
+    j.c.send({"id": 99, "method": "transfer.save",
+              "params": {"session": 5, "bytes": 1, "body": len(tar)}})
+    time.sleep(0.2)
+    interrupt(j.child)
+    j.c.request("session.stop")
+    j.c.answer()
+    os.set_blocking(fds[0], True)
+    os.write(fds[0], tar)
+    os.close(fds[0])
+    time.sleep(0.3)
+    code, _, err = j.end(-125, "ECANCELED")
+    equal((code, "context canceled" in err), (130, True),
+          "a folder on its way is interrupted")
+    equal(os.listdir(here), [], "and does not appear after that")
 
 
 def test_usage(p, _):
@@ -463,6 +511,7 @@ def main():
             test_receive_file,
             test_receive_rest,
             test_signals,
+            test_late_signals,
             test_usage,
             test_ssh_invite,
             test_ssh_accept,

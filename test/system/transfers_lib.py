@@ -18,7 +18,7 @@ TIME = 30
 # What Ctrl-C and errors of one side take to show at the other.
 SOON = 4
 INTERRUPTED = 128 + signal.SIGINT
-FAILED, USAGE, REJECTED, LOCAL_IO, REMOTE_IO = 1, 2, 10, 14, 15
+FAILED, USAGE, REJECTED, TIMED_OUT, LOCAL_IO, REMOTE_IO = 1, 2, 10, 13, 14, 15
 _CLONE_NEWNS = 0x00020000
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -28,6 +28,7 @@ class Pair:
 
     def __init__(self, lab, relay, a, b):
         self.lab = lab
+        self.port = relay.port
         x.Ways(relay.port)
         self.daemons = (a, b)
         self.a, self.b = (x.Party(lab, 'C', lab.our('derphole'), d.env)

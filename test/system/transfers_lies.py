@@ -300,6 +300,38 @@ def send(quic, process, target, streams, body, reason):
             raise AssertionError('it was told that all is there')
 
 
+def too_late(lab, relay):
+    """Ctrl-C while a sender that knows of the end does not leave"""
+    d, party, target = h.stage(lab, relay, 'derphole')
+    other, like = party.send('text')
+    other.stop(signal.SIGINT)
+    quic, process = q.issuer(
+        lab, relay, like, lambda token: party.receive(token, cwd=target), 1,
+        **w.blocks_offer('f', len(BODY), CHUNK))
+    try:
+        quic.until('ready 0')
+        quic.tell(*q.streams_of(b''.join(map(good_block, range(3)))))
+        end = time.monotonic() + SOON
+        while quic.last('v2_complete') is None and time.monotonic() < end:
+            quic.turn()
+        fl.must_live(process)
+        process.proc.send_signal(signal.SIGINT)
+        taken = quic.run(process, SOON)
+        closed = quic.until('closed 0 (.*)\n', 5).group(1).split()[:3]
+    finally:
+        quic.close()
+        quic.liar.close()
+    text = h.said(process)
+    fl.expect((process.proc.returncode, closed), (0, ['peer', '1', '0']), text)
+    fl.expect((target / 'f').read_bytes(), BODY, 'the file')
+    if 'canceled' in text or quic.last('abort') is not None:
+        raise AssertionError(f'{text} {quic.last("abort")}')
+    (target / 'f').unlink()
+    h.untouched(target)
+    d.wait_idle()
+    return f'{taken:.1f} s'
+
+
 def hold(lab, relay, stage, *streams):
     """Memory of a receiver whose sender stops in the middle of it."""
     d, party, target, like = stage
@@ -365,6 +397,7 @@ ROWS = [('one of two connections ends', half_gone),
             block_rows, w.blocks_offer('f', len(BODY), CHUNK), BODY)),
         ('stripes that lie', senders(stripe_rows, {}, b'abcdef')),
         ('stripes that are announced only', held_stripes),
+        ('Ctrl-C when all is there', too_late),
         ('a receiver that gives up', sending(('close 0 1',), (11, 15))),
         ('a receiver that leaves as if all was well',
          sending(('close 0 0',), (11,))),

@@ -5,8 +5,10 @@ moment, files that are none.
 
 usage: transfers_mishaps.py BUILD_FOLDER [ROW-PATTERN]
 """
+import json
 import os
 import pathlib
+import select
 import shutil
 import signal
 import socket
@@ -21,6 +23,9 @@ from faults_lib import l
 from transfers_lib import INTERRUPTED, LOCAL_IO, MIB, REMOTE_IO, SOON, TIME
 
 HUNG_UP = 128 + signal.SIGHUP
+# Answers asked for at once; those that progress of 16 s would take the place of.
+STEP = 25
+MARGIN = 100
 
 
 def socket_gone(p):
@@ -97,6 +102,92 @@ def held_daemon(p):
     os.close(r)
 
 
+def last_progress(lines):
+    """Of JSON texts; the last one has to be the final one."""
+    rows = [m for m in map(json.loads, lines) if m.get('event') == 'progress']
+    fl.expect([m['final'] for m in rows].count(True), 1, 'final progress')
+    fl.expect(rows[-1]['final'], True, 'the last progress')
+    return rows[-1]
+
+
+def held_command(p):
+    """Commands that are stopped for a while: the numbers are right in the end."""
+    size = 8 * MIB
+    p.make('f', size)
+    r, w = os.pipe()
+    receiver, token = p.b.listen(w)
+    os.close(w)
+    with open(p.source / 'f', 'rb') as data:
+        sender = p.a.start('pipe', token, '--json', stdin=data)
+    copy = threading.Thread(target=t.copy_slowly, args=(r, None, MIB))
+    copy.start()
+    time.sleep(1)
+    for q in (sender, receiver):
+        q.proc.send_signal(signal.SIGSTOP)
+    time.sleep(9)  # it ends meanwhile, but for what they have to say
+    fl.must_live(sender, receiver)
+    for q in (sender, receiver):
+        q.proc.send_signal(signal.SIGCONT)
+    x.both_ended(sender, receiver, TIME)
+    copy.join()
+    os.close(r)
+    last = last_progress(sender.lines['out'])
+    fl.expect((last['moved'], last['peer_written'], last['total']),
+              (size, size, size), 'numbers')
+
+
+def is_dropped(sock):
+    poll = select.poll()
+    poll.register(sock, select.POLLHUP)
+    return bool(poll.poll(20))
+
+
+def fill(rpc, most):
+    """Requests whose answers wait, until it is too much; how many."""
+    line = b'{"jsonrpc":"2.0","id":"filler","method":"x"}\n'
+    count = 0
+    while count < most and not is_dropped(rpc.sock):
+        rpc.sock.sendall(line * min(STEP, most - count))
+        count += STEP
+    return count
+
+
+def lagging_caller(p):
+    """Progress that nobody reads does not end a caller that lags behind."""
+    size = 16 * MIB
+    p.make('f', size)
+    with fl.Rpc(p.daemons[0].socket) as rpc:
+        most = fill(rpc, 100 * 1000)
+    r, w = os.pipe()
+    receiver, token = p.b.listen(w)
+    os.close(w)
+    copy = threading.Thread(target=t.copy_slowly, args=(r, None, MIB))
+    copy.start()
+    with open(p.source / 'f', 'rb') as data, \
+            open(p.a.env['SSL_CERT_FILE'], 'rb') as ca, \
+            fl.Rpc(p.daemons[0].socket) as rpc:
+        rpc.call('session.transfer',
+                 {'token': token, 'direction': 'send', 'positioned': True,
+                  'size': size, 'relay': {'ca_fd': 0}},
+                 (ca.fileno(), data.fileno()))
+        fill(rpc, most - MARGIN)
+        x.ended(receiver, TIME)
+        got = []
+        while not got or got[-1].get('event') != 'ended':
+            message = rpc.line()
+            if message is None:
+                raise AssertionError(f'dropped: {got[-3:]}')
+            if message.get('method') == 'event':
+                got.append(message['params'])
+    copy.join()
+    os.close(r)
+    fl.expect(got[-1]['code'], 0, 'how it ended')
+    last = last_progress(map(json.dumps, got))
+    fl.expect((last['moved'], last['peer_written'], last['total']),
+              (size, size, size), 'numbers')
+    return f'{most} answers fill a queue'
+
+
 def interrupted_start(lab, relay):
     """Ctrl-C while the daemon starts is no success."""
     home, run = lab.path('home'), lab.path('run')
@@ -121,7 +212,7 @@ def interrupted_start(lab, relay):
 def folder_held(p):
     """In the middle of it: (sender, receiver)."""
     top = p.source / 'tree'
-    top.mkdir()
+    top.mkdir(exist_ok=True)
     for n in range(20):
         with open(top / str(n), 'wb') as f:
             f.truncate(20 * MIB)
@@ -153,6 +244,33 @@ def impatient(p):
     return note
 
 
+def hidden(p):
+    return {n for n in os.listdir(p.target) if n.startswith('.derphole-')}
+
+
+def left_behind(p):
+    """kill -9 of a folder's receiver: the next one removes what it left"""
+    sender, receiver = folder_held(p)
+    receiver.proc.kill()
+    x.ended(sender, SOON, REMOTE_IO)
+    dead = hidden(p)
+    fl.expect(len(dead), 1, 'left behind')
+    similar = p.target / '.derphole-0123.part'
+    similar.mkdir()
+    sender, receiver = folder_held(p)
+    alive = hidden(p) - {similar.name}
+    fl.expect(len(alive), 1, 'what is under way')
+    fl.expect(alive & dead, set(), 'what the dead left')
+    p.make('f', 10)
+    p.file('f')
+    x.leftovers(p.target, {'f', similar.name, *alive})
+    receiver.proc.kill()
+    x.ended(sender, SOON, REMOTE_IO)
+    p.make('g', 10)
+    p.file('g')
+    x.leftovers(p.target, {'f', 'g', similar.name})
+
+
 def made_up(p):
     """A file that tells no size, as those in /proc."""
     sender, token = p.send('/proc/version')
@@ -174,8 +292,9 @@ def shared_folder(p):
 
 def main():
     os.umask(0o022)
-    rows = t.rows(socket_gone, token_in_file, hung_up, impatient, made_up,
-                  shared_folder, file_limit, held_daemon)
+    rows = t.rows(socket_gone, token_in_file, hung_up, impatient, left_behind,
+                  made_up, shared_folder, file_limit, held_daemon, held_command,
+                  lagging_caller)
     rows.append((interrupted_start.__doc__.rstrip('.'), interrupted_start))
     t.own_mounts()
     return fl.main(rows, sys.argv)

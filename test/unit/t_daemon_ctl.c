@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/ctl.h"
 #include "daemon/ctl_methods.h"
 #include "daemon/daemon.h"
 #include "daemon/listen.h"
@@ -186,6 +187,89 @@ test_owner(void)
 	EQ_INT(daemon_count_endpoints(&d), 0, "it ends with its owner");
 }
 
+#define SESSION 77
+#define PROGRESSES 5000
+
+static json_t *
+event(const char *name, int n)
+{
+	return json_pack("{s:s,s:i}", "event", name, "n", n);
+}
+
+/* The last number of an event in what was read, and how often it came. */
+static int
+last_of(const char *out, const char *name, int *ret_count)
+{
+	char begin[64];
+	int last = -1;
+
+	(void)snprintf(begin, sizeof(begin), "\"event\":\"%s\",\"n\":", name);
+	*ret_count = 0;
+	while ((out = strstr(out, begin)) != NULL) {
+		out += strlen(begin);
+		last = (int)strtol(out, NULL, 10);
+		(*ret_count)++;
+	}
+	return last;
+}
+
+/* A caller that is stopped while a session goes on: what it did not read of
+ * progress neither ends its connection nor hides what matters. */
+static void
+test_lagging(void)
+{
+	static const char subscribe[] =
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":"
+	    "\"session.subscribe\"}\n";
+	static char out[1 << 20];
+	int fd = dial_unix(path), n, progresses = 0, others = 0;
+
+	(void)ask(fd, subscribe, sizeof(subscribe) - 1, out, sizeof(out));
+	for (n = 1; n <= PROGRESSES; n++)
+		ctl_event_newest(d.ctl, 0, SESSION, event("progress", n));
+	ctl_event(d.ctl, 0, SESSION + 1, event("other", 1));
+	turn();
+	OK(ask(fd, "", 0, out, sizeof(out)) > 0, "it may lag behind");
+	n = last_of(out, "progress", &progresses);
+	OK(n == progresses && n < PROGRESSES, "%d of %d fit the socket", n,
+	    PROGRESSES);
+	EQ_INT(ask(fd, "", 0, out, sizeof(out)) > 0, 1, "and when it reads:");
+	EQ_INT(last_of(out, "progress", &progresses), PROGRESSES,
+	    "the newest comes");
+	EQ_INT(progresses, 2, "behind the one that met a full socket");
+	EQ_INT(last_of(out, "other", &others), 1, "other events come");
+
+	for (n = 1; n <= PROGRESSES; n++)
+		ctl_event_newest(d.ctl, 0, SESSION, event("progress", n));
+	ctl_event(d.ctl, 0, SESSION, event("ended", 1));
+	turn();
+	(void)ask(fd, "", 0, out, sizeof(out));
+	OK(strstr(out, "ended") == NULL, "behind what waits");
+	(void)ask(fd, "", 0, out, sizeof(out));
+	EQ_INT(last_of(out, "progress", &progresses), PROGRESSES,
+	    "the newest before the end");
+	EQ_INT(last_of(out, "ended", &others), 1, "then the end");
+	OK(strstr(out, "progress") < strstr(out, "ended"), "in order");
+	ctl_event_newest(d.ctl, 0, SESSION, event("progress", 1));
+	(void)ask(fd, "", 0, out, sizeof(out));
+	EQ_INT(last_of(out, "progress", &progresses), 1, "then at once again");
+
+	for (n = 1; n <= PROGRESSES; n++)
+		ctl_event(d.ctl, 0, SESSION, event("other", n));
+	turn();
+	EQ_INT(ask(fd, "", 0, out, sizeof(out)), -1,
+	    "who does not read other events is dropped");
+	fd_close(&fd);
+	for (n = 1; n <= PROGRESSES; n++) /* some wait for one that goes */
+		ctl_event_newest(d.ctl, 0, SESSION, event("progress", n));
+	fd = dial_unix(path);
+	(void)ask(fd, subscribe, sizeof(subscribe) - 1, out, sizeof(out));
+	for (n = 1; n <= PROGRESSES; n++)
+		ctl_event_newest(d.ctl, 0, SESSION, event("progress", n));
+	fd_close(&fd);
+	turn();
+}
+
 static void
 test_permission(void)
 {
@@ -241,6 +325,7 @@ main(void)
 	test_methods();
 	test_transfers();
 	test_owner();
+	test_lagging();
 	test_permission();
 	test_many();
 	daemon_fini(&d);

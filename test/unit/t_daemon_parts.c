@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "daemon/absence.h"
 #include "daemon/backoff.h"
 #include "daemon/claim_token.h"
 #include "daemon/latency.h"
@@ -250,11 +251,54 @@ test_client_token(void)
 	    -DT_ERR_KIND, "a server token claims nothing");
 }
 
+/* Asked at 0, and every ABSENCE_ASK_US; where @answers has an "n", "no" comes
+ * 10 ms later.  Returns after which question it is sure, or 0. */
+static unsigned
+ask(struct absence *a, const char *answers)
+{
+	struct mono t = { 5 * MONO_SEC };
+
+	for (unsigned n = 1; *answers != '\0'; n++, answers++) {
+		absence_ask(a);
+		if (*answers == 'n')
+			absence_denied(a, mono_add(t, 10 * MONO_MS));
+		if (absence_is_sure(a, mono_add(t, 20 * MONO_MS)))
+			return n;
+		t = mono_add(t, ABSENCE_ASK_US);
+	}
+	return 0;
+}
+
+static void
+test_absence(void)
+{
+	struct absence a;
+
+	absence_init(&a);
+	EQ_INT(ask(&a, "nnnnn"), 5, "away at five questions in a row");
+	absence_ask(&a);
+	OK(!absence_is_sure(&a, (struct mono){ 60 * MONO_SEC }),
+	    "not while a question is open");
+	absence_init(&a);
+	EQ_INT(ask(&a, "...................."), 0, "a relay that says nothing");
+	EQ_INT(ask(&a, "nnnn.nnnn.nnnn.nnnn."), 0, "one that comes back");
+	EQ_INT(ask(&a, ".n..nnnnnn"), 9, "counted from the last time there");
+	absence_init(&a);
+	EQ_INT(ask(&a, "nnnn"), 0, "four are too few");
+	absence_init(&a);
+	EQ_INT(ask(&a, "nnnn"), 0, "and four more, after we were away");
+	absence_init(&a);
+	for (int i = 0; i < 1000; i++)
+		absence_denied(&a, (struct mono){ i });
+	OK(!absence_is_sure(&a, (struct mono){ 1000 }), "many, but at once");
+}
+
 int
 main(void)
 {
 	if (secret_init() < 0)
 		return 1;
+	test_absence();
 	test_backoff();
 	test_places();
 	test_signer();
