@@ -10,7 +10,6 @@ in every way there is; nobody else may notice.  Whoever holds such a file cannot
 end before the file system does, so those are processes of their own.
 """
 import ctypes
-import fcntl
 import json
 import os
 import pathlib
@@ -92,22 +91,14 @@ def transfer(rpc, fd):
     return rpc.call('endpoint.transfer', {
         'direction': 'send', 'positioned': True, 'size': 8192, 'relay':
         {'server': os.environ['DERPHOLE_DERP_SERVER'], 'ca_fd': 0}},
-        [sealed_ca(), fd])
-
-
-def sealed_ca():
-    fd = os.memfd_create('ca', os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
-    os.write(fd, pathlib.Path(os.environ['SSL_CERT_FILE']).read_bytes())
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK |
-                fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
-    return fd
+        [f.sealed(os.environ['SSL_CERT_FILE']), fd])
 
 
 def dialled(rpc, fd):
     """Answers every `dial` with the file."""
     got = rpc.call('endpoint.share', {'target': 'h:1', 'relay': {
         'server': os.environ['DERPHOLE_DERP_SERVER'], 'ca_fd': 0}},
-        [sealed_ca()])
+        [f.sealed(os.environ['SSL_CERT_FILE'])])
     say(token=got['token'])
     while (message := rpc.line()) is not None:
         if message.get('method') == 'dial':

@@ -5,6 +5,7 @@ Every side has a daemon of its own that the test starts and outlives, so that
 what a fault leaves behind (processes, descriptors, memory) can be counted.
 """
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -62,6 +63,15 @@ class Service(l.Service):
         elif verb == b'F':
             while True:
                 conn.sendall(bytes(65536))
+
+
+def sealed(path):
+    """Memory with the content of a file, as `relay.ca_fd` wants it."""
+    fd = os.memfd_create('ca', os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+    os.write(fd, pathlib.Path(path).read_bytes())
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK |
+                fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
+    return fd
 
 
 class Rpc:

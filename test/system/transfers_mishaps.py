@@ -163,13 +163,14 @@ def lagging_caller(p):
     os.close(w)
     copy = threading.Thread(target=t.copy_slowly, args=(r, None, MIB))
     copy.start()
+    ca = fl.sealed(p.a.env['SSL_CERT_FILE'])
     with open(p.source / 'f', 'rb') as data, \
-            open(p.a.env['SSL_CERT_FILE'], 'rb') as ca, \
             fl.Rpc(p.daemons[0].socket) as rpc:
         rpc.call('session.transfer',
                  {'token': token, 'direction': 'send', 'positioned': True,
                   'size': size, 'relay': {'ca_fd': 0}},
-                 (ca.fileno(), data.fileno()))
+                 (ca, data.fileno()))
+        os.close(ca)
         fill(rpc, most - MARGIN)
         x.ended(receiver, TIME)
         got = []
