@@ -362,7 +362,7 @@ archive_unpack_run(
 static int
 try_temp(struct archive_unpack *u)
 {
-	int r = out_target_temp(u->temp);
+	int r = out_stale_name(&u->target, u->temp);
 
 	if (r == 0 && mkdirat(u->target.dir, u->temp, PRIVATE_MODE) != 0)
 		r = -errno;
@@ -372,8 +372,8 @@ try_temp(struct archive_unpack *u)
 	}
 	u->dir = openat(u->target.dir, u->temp,
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (u->dir < 0)
-		return -errno;
+	if (u->dir < 0) /* a sweeper was faster than we */
+		return errno == ENOENT ? -EAGAIN : -errno;
 	return out_stale_hold(&u->target, u->temp, u->dir);
 }
 

@@ -142,7 +142,7 @@ open_direct(struct out_file *f)
 static int
 try_hidden(struct out_file *f)
 {
-	int r = out_target_temp(f->temp);
+	int r = out_stale_name(&f->target, f->temp);
 
 	if (r < 0)
 		return r;
@@ -397,7 +397,7 @@ replace(struct out_file *f)
 	int r = 0;
 
 	if (f->how == UNNAMED) {
-		r = out_target_temp(f->temp);
+		r = out_stale_name(&f->target, f->temp);
 		if (r == 0)
 			r = link_as(f, f->temp);
 		if (r < 0)

@@ -62,6 +62,13 @@ is_local(int fd)
 }
 
 int
+out_stale_name(
+    const struct out_target *target, char ret_name[static OUT_TARGET_TEMP])
+{
+	return out_target_temp(is_local(target->dir), ret_name);
+}
+
+int
 out_stale_hold(const struct out_target *target, const char *temp, int fd)
 {
 	if (!is_local(fd)) /* where it might also wait for a server */
@@ -109,10 +116,22 @@ sweep_one(
 
 	if (fd < 0)
 		return;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_still(t, name, fd) &&
-	    (is_here || is_old(fd)))
+	if ((is_here || is_old(fd)) && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+	    is_still(t, name, fd))
 		(void)tree_remove_some(t->dir, name, left);
 	fd_close(&fd);
+}
+
+/* Nobody else can give something of ours such a name. */
+static bool
+is_private(int dir)
+{
+	struct stat st;
+
+	return fstat(dir, &st) == 0 &&
+	       (st.st_uid == geteuid() || st.st_uid == 0) &&
+	       ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 ||
+		   (st.st_mode & S_ISVTX) != 0);
 }
 
 void
@@ -126,7 +145,7 @@ out_stale_sweep(const struct out_target *target)
 
 	if (fd < 0)
 		return; /* a folder we may write but not read */
-	d = is_local(fd) ? fdopendir(fd) : NULL;
+	d = is_local(fd) && is_private(fd) ? fdopendir(fd) : NULL;
 	if (d == NULL) {
 		fd_close(&fd);
 		return;

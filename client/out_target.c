@@ -45,14 +45,15 @@ read_boot(char ret_digits[static BOOT_DIGITS + 1])
 }
 
 int
-out_target_temp(char ret_name[static OUT_TARGET_TEMP])
+out_target_temp(bool is_locked, char ret_name[static OUT_TARGET_TEMP])
 {
-	char boot[BOOT_DIGITS + 1];
+	char boot[BOOT_DIGITS + 1] = "00000000";
 	uint64_t random;
 
 	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return -errno;
-	read_boot(boot);
+	if (is_locked)
+		read_boot(boot);
 	(void)snprintf(ret_name, OUT_TARGET_TEMP,
 	    TEMP_BEGIN "%s%0*" PRIx64 TEMP_END, boot, NAME_DIGITS,
 	    random); /* fits */

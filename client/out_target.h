@@ -43,8 +43,11 @@ void out_target_fini(struct out_target *target);
 /** out_target_is_name(): may this be one component of a path of ours? */
 bool out_target_is_name(const char *name);
 
-/** out_target_temp(): a hidden name that nobody guesses.  0 or -errno. */
-int out_target_temp(char ret_name[static OUT_TARGET_TEMP]);
+/** out_target_temp(): a hidden name that nobody guesses.
+ * @is_locked: a lock will say whether it is in use; only then the name tells of
+ *             which machine it is.
+ * Returns 0 or -errno. */
+int out_target_temp(bool is_locked, char ret_name[static OUT_TARGET_TEMP]);
 /** out_target_is_temp(): is it such a name?
  * @ret_is_here: made on this machine, since it was started. */
 bool out_target_is_temp(const char *name, bool *ret_is_here);

@@ -21,6 +21,7 @@ struct level {
 
 struct walk {
 	int dir; /* borrowed: where it began */
+	dev_t dev;
 	size_t depth;
 	int error;     /* the first one */
 	uint64_t left; /* of what may be removed */
@@ -61,6 +62,7 @@ static void
 descend(struct walk *w, const char *name)
 {
 	struct level *l = &w->levels[w->depth];
+	struct stat st;
 	int fd;
 
 	if (w->depth == TREE_REMOVE_MAX_DEPTH) {
@@ -71,6 +73,11 @@ descend(struct walk *w, const char *name)
 	if (fd < 0) {
 		if (fd != -ENOENT)
 			note(w, fd);
+		return;
+	}
+	if (fstat(fd, &st) != 0 || st.st_dev != w->dev) {
+		note(w, -EXDEV); /* mounted there: not what we made */
+		fd_close(&fd);
 		return;
 	}
 	l->d = fdopendir(fd);
@@ -137,6 +144,7 @@ int
 tree_remove_some(int dir, const char *name, uint64_t *left)
 {
 	struct walk *w;
+	struct stat st;
 	int r;
 
 	if (strlen(name) > NAME_MAX)
@@ -148,10 +156,14 @@ tree_remove_some(int dir, const char *name, uint64_t *left)
 		return -ENOMEM;
 	w->dir = dir;
 	w->left = *left;
-	remove_one(w, name);
-	run(w);
-	*left = w->left;
-	r = w->error;
+	r = fstatat(dir, ".", &st, 0) == 0 ? 0 : -errno;
+	if (r == 0) {
+		w->dev = st.st_dev;
+		remove_one(w, name);
+		run(w);
+		*left = w->left;
+		r = w->error;
+	}
 	free(w);
 	return r;
 }

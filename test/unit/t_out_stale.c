@@ -43,7 +43,7 @@ stale_name(size_t n)
 {
 	static char names[3][OUT_TARGET_TEMP];
 
-	if (names[n][0] == '\0' && out_target_temp(names[n]) < 0)
+	if (names[n][0] == '\0' && out_target_temp(true, names[n]) < 0)
 		abort();
 	return names[n];
 }
@@ -310,6 +310,22 @@ test_receivers(void)
 	EQ_INT(files_count("."), 0, "nothing left");
 }
 
+/* Where others can rename, they could give anything of ours such a name. */
+static void
+test_folders(void)
+{
+	make(mkdir(STALE, 0700));
+	make(chmod(".", 0770));
+	sweep();
+	make(chmod(".", 0707));
+	sweep();
+	EQ_INT(files_count("."), 1, "nothing is removed where others write");
+	make(chmod(".", 01777));
+	sweep();
+	EQ_INT(files_count("."), 0, "unless only owners may rename");
+	make(chmod(".", 0700));
+}
+
 static void
 test_bounds(void)
 {
@@ -347,6 +363,7 @@ main(void)
 	test_foreign();
 	test_hold();
 	test_receivers();
+	test_folders();
 	test_bounds();
 	if (chdir("/") != 0 || rmdir(root) != 0)
 		return 1;
