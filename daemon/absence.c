@@ -4,7 +4,7 @@
 void
 absence_init(struct absence *a)
 {
-	a->since = MONO_NEVER;
+	a->since = a->last = MONO_NEVER;
 	a->is_denied = false;
 }
 
@@ -21,12 +21,12 @@ absence_denied(struct absence *a, struct mono now)
 {
 	if (mono_is_never(a->since))
 		a->since = now;
+	a->last = now;
 	a->is_denied = true;
 }
 
 bool
-absence_is_sure(const struct absence *a, struct mono now)
+absence_is_sure(const struct absence *a)
 {
-	return a->is_denied && !mono_is_never(a->since) &&
-	       mono_diff(now, a->since) >= ABSENCE_SURE_US;
+	return a->is_denied && mono_diff(a->last, a->since) >= ABSENCE_SURE_US;
 }

@@ -29,9 +29,11 @@ struct relay_link;
  * a row; in others DERP_CLIENT_CONNECT_US is all that there is.  A connection
  * can hang that the next one is spared, as with a full accept queue. */
 #define RELAY_LINK_FIRST_US (5 * MONO_SEC)
-/* Retries after a failure: at once, then 250 ms doubling to 15 s. */
+/* Retries after a failure: at once, then 250 ms doubling to 5 s:
+ * shorter than what claimants of ours wait for somebody to come back
+ * (absence.h). */
 #define RELAY_LINK_RETRY_US (250 * MONO_MS)
-#define RELAY_LINK_RETRY_MAX_US (15 * MONO_SEC)
+#define RELAY_LINK_RETRY_MAX_US (5 * MONO_SEC)
 /* A connection just lost has sessions on it that live 10 s without: for twice
  * that long it is tried every second. */
 #define RELAY_LINK_URGENT_US (20 * MONO_SEC)

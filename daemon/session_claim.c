@@ -168,7 +168,7 @@ on_absent(struct session *s, struct mono now)
 	say_unanswered(s, text_absent);
 	absence_denied(&s->absence, now);
 	/* Not from inside of the relay's own turn. */
-	if (absence_is_sure(&s->absence, now))
+	if (absence_is_sure(&s->absence))
 		loop_timer_in(s->timer, 0);
 }
 
@@ -297,9 +297,9 @@ why_unanswered(const struct session *s)
 
 /* The same for a listener that is brief: asked again and again. */
 static void
-on_brief_unanswered(struct session *s, struct mono now)
+on_brief_unanswered(struct session *s)
 {
-	if (absence_is_sure(&s->absence, now)) {
+	if (absence_is_sure(&s->absence)) {
 		session_stop(s, -DT_ERR_TIMEOUT,
 		    "nobody waits at the other end of this token");
 		return;
@@ -350,7 +350,7 @@ on_timer(void *arg, struct mono now)
 		relay_link_info(s->link, &info);
 		relay_failed(s, &info);
 	} else if (s->state == SESSION_CLAIMING && is_brief(s))
-		on_brief_unanswered(s, now);
+		on_brief_unanswered(s);
 	else if (s->state == SESSION_CLAIMING)
 		on_unanswered(s, now);
 	else if (s->state == SESSION_STARTING ||

@@ -87,7 +87,7 @@ transfer_flow_new(const struct transfer_params *params,
 		f->has_peer = true;
 		f->peer_derp = params->peer_derp;
 		f->announce.next = now;
-		f->announce.left = FLOW_CLAIM_REPEATS;
+		f->announce.left = FLOW_CLAIM_REPEATS + FLOW_CLAIM_SLOW_REPEATS;
 		if (limit >= 0)
 			f->accept_by = mono_add(now,
 			    limit > 0 ? limit : TRANSFER_FLOW_ACCEPT_LIMIT_US);
@@ -261,8 +261,12 @@ put_announce(struct transfer_flow *f, struct mono now, struct buf_writer *w)
 	}
 	if (f->state == TRANSFER_FAILED)
 		interval = FLOW_ABORT_SECOND_US;
+	else if (!f->issuer && first)
+		interval = FLOW_CLAIM_FIRST_US;
+	else if (!f->issuer && f->announce.left <= FLOW_CLAIM_SLOW_REPEATS)
+		interval = FLOW_CLAIM_SLOW_US;
 	else if (!f->issuer)
-		interval = first ? FLOW_CLAIM_FIRST_US : FLOW_CLAIM_REPEAT_US;
+		interval = FLOW_CLAIM_REPEAT_US;
 	buf_put_bytes(w, f->announce_packet, f->announce_len);
 	f->announced = now;
 	count_down(&f->announce, now, interval);

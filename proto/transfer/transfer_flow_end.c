@@ -258,9 +258,12 @@ judge_disconnect(struct transfer_flow *f, struct mono now)
 	if (mono_before(now, f->grace_by))
 		return;
 	f->grace_by = MONO_NEVER;
-	/* Sender: see above.  Receiver: everything came and is safe. */
+	/* Sender: see above; but what a receiver of ours has only written, and
+	 * reported, may not be safe yet: it says so several times, or closes.
+	 * Receiver: everything came and is safe. */
 	if (confirming && !refused &&
-	    (!f->sender || f->grace_orderly || f->reported >= f->total)) {
+	    (!f->sender || f->grace_orderly ||
+		(!f->native && f->reported >= f->total))) {
 		succeed(f, now);
 		f->quiet = true;
 		return;

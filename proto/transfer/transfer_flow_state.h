@@ -11,6 +11,9 @@
  * full one stops its whole relay connection: everything repeated is counted. */
 #define FLOW_CLAIM_REPEAT_US (1 * MONO_SEC) /* peer v0.18.2: never */
 #define FLOW_CLAIM_REPEATS 10
+/* Then slower, for an issuer that lost its relay for longer, or a claimant. */
+#define FLOW_CLAIM_SLOW_US (5 * MONO_SEC)
+#define FLOW_CLAIM_SLOW_REPEATS 40
 /* The first repeat is sooner: a listener of ours may just be reaching its
  * relay, which drops what comes for it before. */
 #define FLOW_CLAIM_FIRST_US (250 * MONO_MS)

@@ -89,6 +89,24 @@ test_native_end(void)
 	transfer_flow_free(f);
 }
 
+/* What a receiver of ours has written it may still fail to save. */
+static void
+test_native_death(void)
+{
+	struct transfer_flow *f = flow_sender_at(TRANSFER_CONFIRMING, 100);
+	struct envelope e = talk_progress(100, 5, 1);
+	uint8_t native[NATIVE_MAX_WIRE];
+	struct buf_writer w = buf_writer(native, sizeof(native));
+
+	(void)native_build(&w, &talk_key);
+	(void)transfer_flow_input(f, talk_at(80), &talk_issuer, native, w.len);
+	(void)talk_give(f, talk_at(90), &talk_issuer, &e);
+	transfer_flow_disconnected(
+	    f, false, -DT_ERR_PEER_GONE, "idle", talk_at(100));
+	(void)talk_drain(f, talk_at(1100), ENVELOPE_ABORT);
+	flow_failed(f, -DT_ERR_PEER_GONE, "idle");
+}
+
 static void
 test_truncation(void)
 {
@@ -378,6 +396,7 @@ main(void)
 	test_progress_sent();
 	test_complete_repeats();
 	test_native_end();
+	test_native_death();
 	test_truncation();
 	test_complete_judged();
 	test_progress_judged();
