@@ -28,6 +28,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,6 +76,8 @@ static struct {
 	bool is_armed;
 	struct closer_place *places;
 	size_t n_places;
+	size_t n_adopted; /* and not in a lane */
+	size_t most;      /* of all that came from others */
 	pthread_mutex_t lock;
 	bool quit;
 	struct closer_lane lanes[CLOSER_MAX_LANES];
@@ -307,6 +310,7 @@ take(int fd)
 		return false;
 	p = &all.places[fd];
 	p->adopted = false;
+	all.n_adopted--;
 	if (p->kind == CLOSER_CONNECTION && is_drained(fd))
 		return false;
 	push(fd);
@@ -342,6 +346,7 @@ closer_adopt(int fd, uid_t uid, enum closer_kind kind)
 	p = &all.places[fd];
 	p->uid = uid;
 	p->kind = kind;
+	all.n_adopted += p->adopted ? 0 : 1;
 	p->adopted = true;
 	return 0;
 }
@@ -351,16 +356,19 @@ closer_may_take(uid_t uid)
 {
 	const struct closer_lane *l;
 	struct closer_lane *unused;
+	size_t held = all.n_adopted;
 	bool may;
 
 	lock();
+	for (size_t i = 0; i < CLOSER_MAX_LANES; i++)
+		held += all.lanes[i].waiting + all.lanes[i].busy;
 	l = find(uid, CLOSER_GIVEN, &unused);
 	if (l == NULL && unused == NULL)
 		l = &all.lanes[CLOSER_MAX_LANES - 1];
 	may = l == NULL ||
 	      (l->busy < CLOSER_MAX_THREADS && l->waiting < CLOSER_MAX_WAITING);
 	unlock();
-	return may;
+	return may && held + FD_MAX_RECEIVED <= all.most;
 }
 
 size_t
@@ -378,13 +386,14 @@ closer_connections(uid_t uid)
 }
 
 size_t
-closer_waiting(void)
+closer_waiting(enum closer_kind kind)
 {
 	size_t n = 0;
 
 	lock();
 	for (size_t i = 0; i < CLOSER_MAX_LANES; i++)
-		n += all.lanes[i].waiting;
+		if (all.lanes[i].kind == kind)
+			n += all.lanes[i].waiting;
 	unlock();
 	return n;
 }
@@ -406,9 +415,16 @@ init_lane(struct closer_lane *l)
 int
 closer_init(struct loop *loop)
 {
+	struct rlimit limit;
+
 	all.timer = loop_timer_new(loop, on_timer, NULL);
 	if (all.timer == NULL)
 		return -ENOMEM;
+	all.n_adopted = 0;
+	all.most = SIZE_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	    limit.rlim_cur != RLIM_INFINITY)
+		all.most = (size_t)limit.rlim_cur / 2;
 	all.is_armed = false;
 	all.quit = false;
 	for (size_t i = 0; i < CLOSER_MAX_LANES; i++)

@@ -387,9 +387,13 @@ add(struct ctl *c, int fd)
 	};
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
+	const int on = 1;
 	struct ctl_conn *k;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0 ||
+	/* What is urgent is in line like all else: reading past it would
+	 * release its descriptors in this thread. */
+	if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0 ||
 	    closer_adopt(fd, cred.uid, CLOSER_CONNECTION) < 0 ||
 	    !has_room(c, cred.uid, fd)) {
 		log_warn("ctl", "refused a connection: too many");
@@ -425,7 +429,7 @@ accept_some(struct ctl *c)
 
 		/* Refused connections that cannot be closed are the one thing
 		 * that a user may have without limit. */
-		if (closer_waiting() < c->max_fd / 4) {
+		if (closer_waiting(CLOSER_CONNECTION) < c->max_fd / 4) {
 			fd = accept4(c->listen_fd, NULL, NULL,
 			    SOCK_CLOEXEC | SOCK_NONBLOCK);
 			r = -errno;

@@ -171,7 +171,7 @@ flush_piece(struct transfer_sink *k, struct transfer_piece *piece)
 	while (fifo_len(&piece->out) > 0) {
 		ssize_t n = write_out(k, piece);
 
-		if (n == -EAGAIN) {
+		if (n == -EAGAIN && !k->positioned) {
 			k->is_full = true;
 			return 0;
 		}

@@ -286,6 +286,8 @@ void
 udp_set_rest(struct udp *u, bool on)
 {
 	u->may_rest = on;
+	if (!on && u->fd >= 0 && u->is_watched)
+		watch(u, true);
 }
 
 /* One system call.  @segment: 0, or the length to cut at.  0 or -errno. */

@@ -69,6 +69,8 @@ on_taken(struct quic_stream *s, ngtcp2_ssize n, bool fin)
 	if (n < 0)
 		return;
 	quic_stream_on_sent(s, (size_t)n);
+	if (n > 0)
+		s->conn->served = s;
 	if (fin && !has_data(s))
 		s->fin_sent = true;
 	if (!has_work(s))
@@ -81,7 +83,7 @@ rotate(struct quic_conn *c)
 {
 	struct quic_stream *s = TAILQ_FIRST(&c->ready);
 
-	if (s == NULL)
+	if (s == NULL || s != c->served)
 		return;
 	quic_stream_unready(s);
 	quic_stream_set_ready(s); /* at the end of the queue */
@@ -225,6 +227,7 @@ quic_write_conn(struct quic_conn *c, struct mono now, struct quic_batch *b)
 	bool ping = c->ping && c->state == QUIC_CONN_READY;
 	ngtcp2_ssize n = 0;
 
+	c->served = NULL;
 	quantum = ngtcp2_conn_get_send_quantum(c->conn);
 	if (ping)
 		ts = begin_ping(c, ts);
@@ -241,8 +244,7 @@ quic_write_conn(struct quic_conn *c, struct mono now, struct quic_batch *b)
 		if (b->len - begin >= quantum)
 			break;
 	}
-	if (b->len > begin)
-		rotate(c);
+	rotate(c);
 	if (ping)
 		end_ping(c);
 	ngtcp2_conn_update_pkt_tx_time(c->conn, ts);

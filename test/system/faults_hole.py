@@ -169,7 +169,9 @@ def leave_last(path, way, fd):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.connect(path)
     sock.sendall(b'junk\n' + bytes(40000 if way == 'unread' else 0))
-    socket.send_fds(sock, [b' '], [fd])
+    sock.sendmsg([b' '], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                           struct.pack('i', fd))],
+                 socket.MSG_OOB if way == 'urgent' else 0)
     os.close(fd)
     return sock
 
@@ -179,7 +181,7 @@ def hold(uid, path, way, name):
     os.setresuid(uid, uid, uid)
     # Becoming another user undid it.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if way in ('unread', 'read'):
+    if way in ('unread', 'read', 'urgent'):
         if name == 'linger':
             fd, keep = lingering()
         else:
@@ -353,10 +355,11 @@ def last_ones(lab, relay):
     held = []
     try:
         for n, (count, way, name) in enumerate((
+                # Being stopped ends the wait of the one before.
+                (1, 'urgent', 'linger'),
                 (1, 'read', hole.folder / 'WRITE.0'),
                 (2, 'unread', hole.folder / 'WRITE.1'),
                 (3, 'read', 'linger'),
-                # Being stopped ends the wait of the one before.
                 (3, 'unread', 'linger'))):
             # It finds all of it at once.
             a.process.proc.send_signal(signal.SIGSTOP)
@@ -365,6 +368,7 @@ def last_ones(lab, relay):
             a.process.proc.send_signal(signal.SIGCONT)
             check_status(a, f'{way} {name}')
             must_hang(a, count)
+            check_status(a, f'{way} {name}, that hangs')
     finally:
         hole.end()
     for h in held:

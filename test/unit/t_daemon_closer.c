@@ -119,7 +119,7 @@ test_many(void)
 		fd_close(&reader[i]);
 	}
 	EQ_INT(n, 200, "all of forty users are closed");
-	EQ_INT(closer_waiting(), 0, "none waits");
+	EQ_INT(closer_waiting(CLOSER_GIVEN), 0, "none waits");
 }
 
 static void
@@ -145,7 +145,7 @@ test_stuck(void)
 	OK(!closer_may_take(1), "no more may come when all hang");
 	OK(closer_may_take(2), "but from others");
 	OK(!is_eof(reader), "the last one waits");
-	EQ_INT(closer_waiting(), 1, "alone");
+	EQ_INT(closer_waiting(CLOSER_GIVEN), 1, "alone");
 	fd_close(&peer[0]);
 	UNTIL(is_eof(reader));
 	OK(is_eof(reader), "one comes back, and closes it");
@@ -212,7 +212,9 @@ test_end(void)
 
 	(void)closer_adopt(fd, 5, CLOSER_GIVEN);
 	fd_close(&fd);
-	UNTIL(closer_waiting() == 0);
+	UNTIL(
+	    closer_waiting(CLOSER_GIVEN) + closer_waiting(CLOSER_CONNECTION) ==
+	    0);
 	before = mono_now().us;
 	EQ_INT(closer_fini(), 1, "one hangs at the end");
 	OK(mono_now().us - before < PATIENCE_MS * MONO_MS, "which comes soon");

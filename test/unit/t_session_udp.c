@@ -171,6 +171,11 @@ test_watch(void)
 	OK(all_come(&g, LONG_US), "until somebody does");
 	put(&g, 40, FULL);
 	OK(all_come(&g, LONG_US) && is_resting(&g), "resting again");
+	udp_set_rest(&g.u, false);
+	OK(!is_resting(&g), "not when it may not any more");
+	udp_set_rest(&g.u, true);
+	put(&g, 40, FULL);
+	OK(all_come(&g, LONG_US) && is_resting(&g), "once more");
 	udp_close(&g.u);
 	(void)loop_for(g.loop, SHORT_US);
 	OK(!udp_is_open(&g.u), "closed while it rests");
