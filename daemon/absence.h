@@ -17,7 +17,8 @@
  * three, and stays silent above that. */
 #define ABSENCE_ASK_US (2 * MONO_SEC)
 /* Away for so long, five questions: for good.  A listener of ours tries to get
- * back every second, and every five in the end, relays of a region hear of each other again after 5 s. */
+ * back every second, and every five in the end, relays of a region hear of each
+ * other again after 5 s. */
 #define ABSENCE_SURE_US (7 * MONO_SEC)
 
 /* Owner: whoever asks. */
@@ -34,7 +35,8 @@ void absence_init(struct absence *a);
 void absence_ask(struct absence *a);
 /** absence_denied(): the relay says that nobody is there. */
 void absence_denied(struct absence *a, struct mono now);
-/** absence_is_sure(): from the first to the last "no" it was ABSENCE_SURE_US. */
+/** absence_is_sure(): from the first to the last "no" it was ABSENCE_SURE_US.
+ */
 bool absence_is_sure(const struct absence *a);
 
 #endif

@@ -55,9 +55,9 @@ size_t closer_fini(void);
 int closer_adopt(int fd, uid_t uid, enum closer_kind kind);
 
 /** closer_may_take(): may more come from @uid?  Not while as many as we allow
- * hang, or wait; from nobody when as many as one line can have might bring those
- * that came from others to half of all that this process may have: the kernel
- * would release what finds no room, in this thread. */
+ * hang, or wait; from nobody when as many as one line can have might bring
+ * those that came from others to half of all that this process may have: the
+ * kernel would release what finds no room, in this thread. */
 bool closer_may_take(uid_t uid);
 /** closer_connections(): of @uid, that wait to be closed. */
 size_t closer_connections(uid_t uid);

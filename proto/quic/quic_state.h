@@ -115,7 +115,7 @@ struct quic_conn {
 	struct quic_stream *stop_probe; /* whose stop is looked for next */
 	/* Whose data went last in this batch; only compared. */
 	const struct quic_stream *served;
-	size_t n_finished;              /* streams with finished set */
+	size_t n_finished; /* streams with finished set */
 
 	struct quic_close why; /* set when leaving READY */
 	uint8_t *close_pkt;    /* CONNECTION_CLOSE, or NULL */
