@@ -39,6 +39,8 @@
 /* Enough for close() and a condition; sanitizers want more. */
 #define CLOSER_STACK ((size_t)256 * 1024)
 #define CLOSER_POLL_US (5 * MONO_MS)
+/* Half of it holds what two lines may have. */
+#define CLOSER_LEAST_LIMIT ((rlim_t)4 * FD_MAX_RECEIVED)
 
 struct closer_thread {
 	struct closer_lane *lane;
@@ -422,8 +424,11 @@ closer_init(struct loop *loop)
 		return -ENOMEM;
 	all.n_adopted = 0;
 	all.most = SIZE_MAX;
+	/* A smaller limit, which is somebody's wish, leaves no room for that.
+	 */
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
-	    limit.rlim_cur != RLIM_INFINITY)
+	    limit.rlim_cur != RLIM_INFINITY &&
+	    limit.rlim_cur >= CLOSER_LEAST_LIMIT)
 		all.most = (size_t)limit.rlim_cur / 2;
 	all.is_armed = false;
 	all.quit = false;

@@ -25,6 +25,8 @@ import go_tools
 # The address relay and peers use: the sibling tools refuse loopback candidates.
 HOST = '10.99.0.1'
 GO_VERSION = 'v0.18.2'
+# For what a program said just before it ended to be read.
+LAST_WORDS_S = 1
 DERPER = 'tailscale.com/cmd/derper@v1.96.5'
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -128,17 +130,16 @@ class Process:
                 if len(hits) > skip:
                     return hits[skip]
                 left = deadline - time.monotonic()
-                if left <= 0 or (self.proc.poll() is not None and left < 0):
-                    raise AssertionError(
-                        f'no "{pattern}" from {self.name()} within '
-                        f'{timeout} s; it said: {self.said()}')
+                if left <= 0:
+                    status = self.proc.poll()
+                    why = f'ended with {status}' if status is not None \
+                        else f'within {timeout} s'
+                    raise AssertionError(f'no "{pattern}" from {self.name()} '
+                                         f'({why}); it said: {self.said()}')
                 if self.proc.poll() is not None:
-                    self._changed.wait(0.1)
-                    if not any(regex.search(t) for t in self.lines[stream]):
-                        raise AssertionError(
-                            f'{self.name()} ended with '
-                            f'{self.proc.returncode}: {self.said()}')
-                    continue
+                    deadline = min(deadline, time.monotonic() + LAST_WORDS_S)
+                    if not any(t.is_alive() for t in self._gatherers):
+                        deadline = 0
                 self._changed.wait(min(left, 0.2))
 
     def name(self):
@@ -152,7 +153,7 @@ class Process:
         """After its end: wait for what it said.  Not for long, as a daemon
         that it started may have its stderr."""
         for t in self._gatherers:
-            t.join(0.5)
+            t.join(LAST_WORDS_S)
 
     def alive(self):
         return self.proc.poll() is None

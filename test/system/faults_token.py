@@ -279,7 +279,7 @@ def forged_fields(lab, relay):
             if silent:
                 p.wait_line('no answer: the server is at the relay and does '
                             'not know this token', 5)
-            status = p.proc.wait(40 if silent else 5)
+            status = f.wait_exit(p, 40 if silent else 5)
             if status not in ((13,) if silent else (1, 10)):
                 raise AssertionError(f'{name}: {status} {p.said()}')
             if not p.lines['err']:
