@@ -441,11 +441,25 @@ job_new(const struct job_params *p)
 	return NULL;
 }
 
+/* The exit code is decided: a signal that comes while we clean up and end does
+ * not make it another. */
+static void
+hold_signals(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 void
 job_free(struct job *j)
 {
 	if (j == NULL)
 		return;
+	hold_signals();
 	rpc_client_free(j->rpc);
 	if (j->dialer != NULL)
 		dialer_cancel_args(j->dialer, drop_dial);

@@ -71,9 +71,8 @@ struct job_params {
 	void *arg;
 };
 
-/** job_new(): catches SIGINT and SIGTERM from now on.  NULL, said: memory is
- * out
- */
+/** job_new(): catches SIGINT and SIGTERM from now on; after job_free() they are
+ * held back.  NULL, said: memory is out. */
 struct job *job_new(const struct job_params *p);
 void job_free(struct job *j);
 struct loop *job_loop(struct job *j);

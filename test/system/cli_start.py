@@ -5,6 +5,7 @@ programs lie beside a script that plays derptund on the descriptor it is given.
 
 Usage: cli_start.py derphole derptun derptunctl
 """
+import contextlib
 import fcntl
 import json
 import os
@@ -192,6 +193,18 @@ def test_failures(p):
     os.unlink(own_dir(p))
 
 
+def wait_for_open(pid, path):
+    """Until a process has a file open."""
+    folder = f"/proc/{pid}/fd"
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            if path in [os.readlink(f"{folder}/{n}")
+                        for n in os.listdir(folder)]:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"{path} is not opened")
+
+
 def test_signal(p):
     """A signal while somebody else holds the lock."""
     set_mode(p, "serves")
@@ -201,7 +214,8 @@ def test_signal(p):
     stop(p)
     fcntl.flock(lock, fcntl.LOCK_EX)
     child = p.start("derphole", "share", "a:1")
-    time.sleep(0.3)
+    wait_for_open(child.pid, os.path.join(own_dir(p), "lock"))
+    time.sleep(0.1)
     child.send_signal(signal.SIGINT)
     equal(finish(child), (0, "", ""), "a signal while waiting for a lock")
     os.close(lock)
