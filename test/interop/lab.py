@@ -267,6 +267,15 @@ def kill_daemons(env):
         os.kill(pid, signal.SIGKILL)
 
 
+def has_ended(pid):
+    """A zombie that nobody reaps yet has ended too."""
+    try:
+        with open(f'/proc/{pid}/stat', encoding='utf-8') as f:
+            return f.read().rsplit(')', 1)[1].split()[0] in 'ZX'
+    except OSError:
+        return True
+
+
 def processes():
     """{pid: (parent, command, CPU seconds)} of all processes."""
     out = {}

@@ -392,14 +392,6 @@ def wait_alone(d):
     l.until(alone, 10, 'all is closed')
 
 
-def state_of(pid):
-    try:
-        with open(f'/proc/{pid}/stat', encoding='ascii') as stat:
-            return stat.read().rsplit(')', 1)[1].split()[0]
-    except FileNotFoundError:
-        return 'gone'
-
-
 def stop(lab, relay):
     """It ends as far as the kernel lets it, and keeps nobody waiting."""
     a, b = system_daemon(lab, relay), f.Daemon(lab, 'b', relay)
@@ -419,8 +411,7 @@ def stop(lab, relay):
         a.process.proc.terminate()
 
         def ended():
-            f.expect(state_of(a.pid) in ('Z', 'gone'), True,
-                     f'state {state_of(a.pid)}: ended')
+            f.expect(l.has_ended(a.pid), True, 'the daemon has ended')
         l.until(ended, 10, 'the daemon')
         took = time.monotonic() - started
         with socket.socket(socket.AF_UNIX) as sock:

@@ -183,21 +183,12 @@ def killed_gate(lab, relay):
 
 
 def gone_within(pids, seconds):
-    """Zombies nobody reaps yet are gone too."""
     def check():
         table = l.processes()
         left = [table[p][1] for p in pids if p in table and
-                state_of(p) not in 'ZX']
+                not l.has_ended(p)]
         f.expect(left, [], 'workers left')
     l.until(check, seconds, 'after the daemon was killed')
-
-
-def state_of(pid):
-    try:
-        with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
-            return file.read().rsplit(')', 1)[1].split()[0]
-    except OSError:
-        return 'X'
 
 
 def killed_daemon(lab, relay):

@@ -368,7 +368,7 @@ comes_back(int64_t out_us, enum load load, bool told)
 	struct mono back;
 	int64_t us;
 
-	p->us_per_pkt = 100;
+	p->us_per_pkt = 100 * SLOWER;
 	p->side[1].no_answer = load != LOAD_BOTH_WAYS;
 	p->side[1].echo_len = UINT64_C(10000000000);
 	if (pair_start(p, NULL, NULL) != 0 ||
