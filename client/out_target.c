@@ -175,6 +175,7 @@ out_target_resolve(const char *output, const char *name, bool wants_folder,
 	struct out_target t = { .dir = -1 };
 	char path[OUT_TARGET_MAX_PATH];
 	struct stat st;
+	bool is_here;
 	int r;
 
 	if (!out_target_is_name(name))
@@ -185,7 +186,8 @@ out_target_resolve(const char *output, const char *name, bool wants_folder,
 		return -ENAMETOOLONG;
 	memcpy(path, output, strlen(output) + 1);
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-		r = fill(&t, path, name);
+		r = out_target_is_temp(name, &is_here) ? -EINVAL
+						       : fill(&t, path, name);
 	} else {
 		t.is_named = true;
 		r = split(&t, path, wants_folder);

@@ -32,9 +32,10 @@ struct out_target {
  * @wants_folder: the target is a folder: slashes at the end of @output do not
  *                count.
  *
- * Returns 0; -EINVAL (@name is "", ".", ".." or has a slash), -ENAMETOOLONG,
- * -EISDIR (@output ends in a slash and is no folder), or what the system said
- * of @output: -EACCES, -ENOTDIR, -ELOOP, -EROFS, -ENOSPC, -EDQUOT, ...
+ * Returns 0; -EINVAL (@name is "", ".", ".." or has a slash, or it is the leaf
+ * and out_target_is_temp(): that would be swept), -ENAMETOOLONG, -EISDIR
+ * (@output ends in a slash and is no folder), or what the system said of
+ * @output: -EACCES, -ENOTDIR, -ELOOP, -EROFS, -ENOSPC, -EDQUOT, ...
  */
 int out_target_resolve(const char *output, const char *name, bool wants_folder,
     struct out_target *ret_target);

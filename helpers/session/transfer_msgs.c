@@ -57,18 +57,12 @@ on_source(struct transfer *t, struct buf_reader *body, int *fds, size_t n_fds)
 {
 	struct ipc_source m;
 	int fd;
-	int r;
 
 	if (ipc_transfer_get_source(body, &m) != 0 || n_fds != 1 || !t->sender)
 		return -DT_ERR_IPC;
 	fd = fds[0];
 	fds[0] = -1; /* transferred */
-	r = transfer_tx_source(t, &m, fd);
-	if (r == -DT_ERR_STATE)
-		return -DT_ERR_IPC;
-	if (r != 0)
-		session_end(t->s, r, err_str(r));
-	return 0;
+	return transfer_tx_source(t, &m, fd) == 0 ? 0 : -DT_ERR_IPC;
 }
 
 static int
@@ -77,7 +71,6 @@ on_sink(struct transfer *t, const struct ipc_header *h, struct buf_reader *body,
 {
 	struct ipc_sink m;
 	int fd = -1;
-	int r;
 
 	if (ipc_transfer_get_sink(body, &m) != 0 ||
 	    (m.result == 0) != (n_fds == 1))
@@ -86,12 +79,9 @@ on_sink(struct transfer *t, const struct ipc_header *h, struct buf_reader *body,
 		fd = fds[0];
 		fds[0] = -1; /* transferred */
 	}
-	r = transfer_rx_sink(t, &m, fd, h->type == IPC_OPENED, h->seq);
-	if (r == -DT_ERR_STATE)
-		return -DT_ERR_IPC;
-	if (r != 0)
-		session_end(t->s, r, err_str(r));
-	return 0;
+	return transfer_rx_sink(t, &m, fd, h->type == IPC_OPENED, h->seq) == 0
+		   ? 0
+		   : -DT_ERR_IPC;
 }
 
 static int

@@ -94,7 +94,7 @@ transfer_rx_sink(struct transfer *t, const struct ipc_sink *m, int fd,
 	}
 	if (transfer_sink_set(&rx->sink, t->s->loop, fd, m->positioned,
 		m->offset, on_writable, t) != 0)
-		return -ENOMEM;
+		transfer_fail(t, -ENOMEM, err_str(-ENOMEM));
 	rx->sink.sparse = m->sparse;
 	return 0;
 }

@@ -77,7 +77,9 @@ transfer_tx_source(struct transfer *t, const struct ipc_source *m, int fd)
 	if (m->positioned)
 		return 0;
 	tx->io = loop_io_new(t->s->loop, fd, on_readable, t);
-	return tx->io != NULL ? 0 : -ENOMEM;
+	if (tx->io == NULL)
+		transfer_fail(t, -ENOMEM, err_str(-ENOMEM));
+	return 0;
 }
 
 bool

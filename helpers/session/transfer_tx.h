@@ -38,7 +38,7 @@ void transfer_tx_init(struct transfer *t);
 void transfer_tx_fini(struct transfer *t);
 
 /** transfer_tx_source(): the descriptor, owned from now on.
- * 0, -DT_ERR_STATE for a second one, -ENOMEM. */
+ * 0, or -DT_ERR_STATE for a second one. */
 int transfer_tx_source(struct transfer *t, const struct ipc_source *m, int fd);
 bool transfer_tx_has_source(const struct transfer_tx *tx);
 

@@ -169,6 +169,8 @@ static void
 test_names(void)
 {
 	static const char *const bad[] = { "", ".", "..", "a/b", "/", "../x" };
+	static const char leftover[] =
+	    ".derphole-0123456789abcdef01234567.part";
 	char long_name[NAME_MAX + 2];
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -181,6 +183,7 @@ test_names(void)
 	long_name[NAME_MAX + 1] = '\0';
 	EQ_INT(try_open(params(NULL, long_name, 1)), -ENAMETOOLONG, "256");
 	EQ_INT(try_open(params(long_name, "n", 1)), -ENAMETOOLONG, "-o 256");
+	EQ_INT(try_open(params(NULL, leftover, 1)), -EINVAL, "would be swept");
 	long_name[NAME_MAX] = '\0';
 	EQ_INT(receive(params(NULL, long_name, 1), "x"), 0, "255");
 	EQ_INT(unlink(long_name), 0, "clean");
