@@ -267,6 +267,11 @@ def kill_daemons(env):
         os.kill(pid, signal.SIGKILL)
 
 
+def is_sanitized(pid):
+    with open(f'/proc/{pid}/maps', encoding='utf-8') as f:
+        return 'asan' in f.read()
+
+
 def has_ended(pid):
     """A zombie that nobody reaps yet has ended too."""
     try:

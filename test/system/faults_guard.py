@@ -128,7 +128,7 @@ def secrecy(lab, relay):
             for file in ('cmdline', 'environ'):
                 search(f'{file} of {name}', read(f'/proc/{pid}/{file}'),
                        secrets)
-            if pid != daemons[0] and not f.is_sanitized(pid):
+            if pid != daemons[0] and not l.is_sanitized(pid):
                 f.expect(read(f'/proc/{pid}/environ').rstrip(b'\0'), b'',
                          f'environment of {name}')
             limits = read(f'/proc/{pid}/limits').decode()

@@ -137,14 +137,9 @@ def fds_of(pid):
     return len(os.listdir(f'/proc/{pid}/fd'))
 
 
-def is_sanitized(pid):
-    with open(f'/proc/{pid}/maps', encoding='utf-8') as f:
-        return 'asan' in f.read()
-
-
 def rss_of(pid):
     """Heap and stack, bytes; 0 of what a sanitizer holds."""
-    if is_sanitized(pid):
+    if l.is_sanitized(pid):
         return 0
     with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as f:
         return sum(int(line.split()[1]) * KIB for line in f

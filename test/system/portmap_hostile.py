@@ -40,9 +40,9 @@ def endure(watch, gateway, seconds, quiet=True):
     else:
         time.sleep(seconds)
     assert watch.status(not quiet)['worker'] == pid, 'it is another worker'
-    if not p.is_sanitized(pid):
+    if not l.is_sanitized(pid):
         assert rss_kib(pid) < MAX_RSS_KIB, f'{rss_kib(pid)} KiB'
-    assert cpu_ticks(pid) < 100 or p.is_sanitized(pid), \
+    assert cpu_ticks(pid) < 100 or l.is_sanitized(pid), \
         f'{cpu_ticks(pid)} ticks of CPU'
     assert gateway.beyond() == 0, f'{gateway.beyond()} packets to strangers'
     return pid

@@ -348,7 +348,7 @@ def strange_names(p):
 def holes(p):
     """A file of 5 GiB that is mostly holes stays one."""
     path = p.source / 'sparse'
-    is_slow = fl.is_sanitized(p.daemons[0].pid)
+    is_slow = l.is_sanitized(p.daemons[0].pid)
     size = (90 * MIB if is_slow else 5 * KIB * MIB) + 12345
     parts = {0: b'first', 40 * MIB - 3: b'middle', size - 70 * KIB: b'last'}
     with open(path, 'wb') as f:

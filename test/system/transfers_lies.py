@@ -343,7 +343,7 @@ def hold(lab, relay, stage, *streams):
         quic.tell(*q.streams_of(*streams, ended=False))
         quic.pause(1)
         (pid,) = l.until(lambda: one(d.workers('session')), TIME, 'no session')
-        size = 0 if fl.is_sanitized(pid) else size_of(pid)
+        size = 0 if l.is_sanitized(pid) else size_of(pid)
         fl.must_live(process)
         if 'refused' in quic.said or 'closed' in quic.said:
             raise AssertionError(quic.said)
