@@ -16,6 +16,8 @@ import re
 import sys
 
 TAP = re.compile(r'^(not )?ok\b\s*\d*\s*(.*)$')
+NO_PLAN = re.compile(r'^1\.\.0\s*#\s*skip\b\s*(.*)$',
+                     re.IGNORECASE | re.MULTILINE)
 SKIP = re.compile(r'#\s*skip\b\s*(.*)$', re.IGNORECASE)
 REMARKS = 20  # lines of a test about its failure that are shown
 
@@ -65,7 +67,9 @@ class Summary:
                 self.passed += 1
         elif result == 'SKIP':
             if lines == 0:
-                self.skip(label, '', 'not said')
+                reason = NO_PLAN.search(entry.get('stdout') or '')
+                self.skip(label, 'all of it',
+                          reason[1] if reason else 'not said')
         elif len(self.failures) == before:
             self.fail(f'{label}: {result}',
                       (entry.get('stderr') or '').splitlines()[-REMARKS:])

@@ -12,6 +12,8 @@ GOOD = json.dumps({'name': 'p:unit / a', 'result': 'OK',
                    'stdout': 'ok 1 - x\nok 2 - y # SKIP no root\n1..2\n'})
 BAD = json.dumps({'name': 'p:unit / b', 'result': 'ERROR',
                   'stdout': 'ok 1 - x\nnot ok 2 - y\n# want 3\n1..2\n'})
+SKIPPED = json.dumps({'name': 'p:unit / d', 'result': 'SKIP',
+                      'stdout': '1..0 # SKIP no network\n'})
 DEAD = json.dumps({'name': 'p:unit / c', 'result': 'TIMEOUT', 'stdout': ''})
 
 # name, the logs, the last line, what else is told, the exit status
@@ -29,6 +31,9 @@ ROWS = [
     ('skips with one reason are told of together',
      {'fuzz.tap': 'ok 1 - x # SKIP z\nok 2 - y # SKIP z\nok 3 - y\n'},
      '1 passed, 0 failed, 2 skipped', 'skipped: fuzz: 2 tests # SKIP z\n', 0),
+    ('a test that ran nothing says why', {'gcc.json': f'{SKIPPED}\n{GOOD}'},
+     '1 passed, 0 failed, 2 skipped',
+     'skipped: gcc/d: all of it # SKIP no network\n', 0),
     ('TAP', {'fuzz.tap': 'ok 1 - x\nnot ok 2 - y\n'},
      '1 passed, 1 failed, 0 skipped', 'failed: fuzz: - y', 1),
     ('no log', {}, '0 passed, 0 failed, 0 skipped', '', 1),
