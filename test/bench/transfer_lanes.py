@@ -303,10 +303,10 @@ class TransferLanes:
         self.in_memory(measure)
 
     def in_memory(self, measure):
+        # Two sources, a target, and a ballast before it has given way to that.
         MEMORY.mkdir(exist_ok=True)
         w.run('mount', '-t', 'tmpfs', '-o',
-              f'size={3 * self.bytes + 4 * WARM_BYTES}', 'tmpfs',
-              MEMORY)
+              f'size={4 * self.bytes + 4 * WARM_BYTES}', 'tmpfs', MEMORY)
         try:
             measure()
         finally:
@@ -394,6 +394,9 @@ class TransferLanes:
                     second.alive() and time.monotonic() < begun + LIMIT_S:
                 time.sleep(POLL_S)
             moving = time.monotonic()
+            if not second.alive():
+                raise AssertionError(f'{second.name()} ended before it moved '
+                                     f'anything: {second.said()}')
             arrived = when_ended(second)
             over = max(arrived, when_ended(first))
         wire.close()
