@@ -390,13 +390,11 @@ class TransferLanes:
         spending = Spent(pair, None if ways else relay)
         with ballast:
             first, second, begun = start(sender, receiver, source, target)
-            while wire.sent() < base + min(MOVING, size) and \
-                    second.alive() and time.monotonic() < begun + LIMIT_S:
+            while wire.sent() < base + min(MOVING, size):
+                if not second.alive() or time.monotonic() > begun + LIMIT_S:
+                    raise AssertionError(f'nothing moved: {second.said()}')
                 time.sleep(POLL_S)
             moving = time.monotonic()
-            if not second.alive():
-                raise AssertionError(f'{second.name()} ended before it moved '
-                                     f'anything: {second.said()}')
             arrived = when_ended(second)
             over = max(arrived, when_ended(first))
         wire.close()
