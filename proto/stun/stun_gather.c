@@ -3,9 +3,10 @@
  * Each server is asked by itself: a round is up to STUN_GATHER_TRIES requests,
  * after 0, 200 and 600 ms, with one transaction id, so that a late answer is
  * still one; the next round begins STUN_GATHER_REFRESH_US after the start of
- * this one, or later when the server was silent several times.  What a server
- * said last counts until it says something else or is silent for SILENT_ROUNDS
- * rounds: a lost packet does not unmake a mapping.
+ * this one, sooner after the first STUN_GATHER_EARLY_ROUNDS, later when the
+ * server was silent several times.  What a server said last counts until it
+ * says something else or is silent for SILENT_ROUNDS later rounds: a lost
+ * packet does not unmake a mapping.
  *
  * The address that is believed first stays first while any server says it, for
  * it is in the peer's hands already.
@@ -31,7 +32,8 @@ struct server {
 	bool answered; /* mapped is set */
 	struct addr mapped;
 	unsigned tries;  /* of this round */
-	unsigned silent; /* rounds in a row */
+	unsigned rounds; /* begun since the start; counts the early ones */
+	unsigned silent; /* later rounds in a row */
 	struct mono begun;
 	struct mono next; /* request, or the end of the last try's wait */
 };
@@ -158,6 +160,7 @@ restart(struct stun_gather *g, struct mono now)
 	g->n_mapped = 0;
 	for (size_t i = 0; i < g->n; i++) {
 		g->server[i].answered = false;
+		g->server[i].rounds = 0;
 		g->server[i].silent = 0;
 		ask_afresh(&g->server[i], now);
 	}
@@ -184,12 +187,22 @@ stun_gather_pause(struct stun_gather *g, bool paused, struct mono now)
 			ask_afresh(&g->server[i], now);
 }
 
+/* Of the current round, and whether the next one may be. */
+static bool
+is_early(const struct server *s)
+{
+	return s->rounds <= STUN_GATHER_EARLY_ROUNDS;
+}
+
 static struct mono
 next_round(const struct server *s)
 {
 	unsigned shift =
 	    s->silent < MAX_BACKOFF_SHIFT ? s->silent : MAX_BACKOFF_SHIFT;
 
+	if (is_early(s))
+		return mono_add(
+		    s->begun, STUN_GATHER_EARLY_US << (s->rounds - 1));
 	/* A first silence may be loss. */
 	if (shift > 0)
 		shift--;
@@ -231,7 +244,7 @@ stun_gather_input(struct stun_gather *g, const struct addr *from,
 static void
 end_round(struct stun_gather *g, struct server *s)
 {
-	if (s->silent < SILENT_ROUNDS + MAX_BACKOFF_SHIFT)
+	if (!is_early(s) && s->silent < SILENT_ROUNDS + MAX_BACKOFF_SHIFT)
 		s->silent++;
 	if (s->silent == SILENT_ROUNDS && s->answered) {
 		s->answered = false;
@@ -245,6 +258,8 @@ request(struct server *s, struct mono now, uint8_t *out)
 {
 	if (s->tries == 0) {
 		secret_random(s->tx.b, sizeof(s->tx.b));
+		if (is_early(s))
+			s->rounds++;
 		s->begun = now;
 		s->open = true;
 	}

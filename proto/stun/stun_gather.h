@@ -22,6 +22,11 @@
 /* While wanted: below the 30 s that NATs keep UDP mappings (RFC 4787 4.3 asks
  * for 2 min). */
 #define STUN_GATHER_REFRESH_US (25 * MONO_SEC)
+/* After a new start the second round comes this soon, the next ones after twice
+ * and four times this: the first may have been lost with the path that died, or
+ * a NAT that forgot its flows may have chosen anew since. */
+#define STUN_GATHER_EARLY_US (3 * MONO_SEC)
+#define STUN_GATHER_EARLY_ROUNDS 3
 
 /* Networks and paths that come and go: so often everything is asked anew. */
 #define STUN_GATHER_RESTARTS 4
@@ -33,13 +38,13 @@ struct stun_gather *stun_gather_new(struct mono now);
 void stun_gather_free(struct stun_gather *g);
 
 /** stun_gather_set_servers(): replaces the list (at most
- * STUN_GATHER_MAX_SERVERS are kept); new ones are asked at once.
+ * STUN_GATHER_MAX_SERVERS are kept); new ones are asked at once and soon again.
  * @a: addresses of this socket's family only. */
 void stun_gather_set_servers(
     struct stun_gather *g, const struct addr *a, size_t n, struct mono now);
 
-/** stun_gather_restart(): the network changed: forget and ask again; later when
- * that was done STUN_GATHER_RESTARTS times just now. */
+/** stun_gather_restart(): the network changed: forget, ask at once and soon
+ * again; later when that was done STUN_GATHER_RESTARTS times just now. */
 void stun_gather_restart(struct stun_gather *g, struct mono now);
 
 /** stun_gather_pause(): stop or resume the background refresh (a direct path

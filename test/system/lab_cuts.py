@@ -4,16 +4,15 @@ import time
 
 import lab_boxes as b
 
-# From healing to direct again: probes that were silent rest for up to 6 s.
+# From healing to direct again: probes that were silent rest for up to 6 s, and
+# so does STUN, which has to tell of a new mapping.
 RETURN_S = 15
-# STUN is asked each 25 s; until then nobody knows a new mapping.
-REBOUND_S = 40
 
 
-def return_s(field):
-    """How long the way back may take now."""
-    left = field.rebound_at + REBOUND_S - time.monotonic()
-    return max(RETURN_S, left)
+def rebind(field):
+    """The other's box forgets its flows and what was cut there."""
+    field.rebindings += 1
+    b.rebind(field.homes[1].boxes[0], '203.0.113.20', field.rebindings)
 
 
 class Cut:
@@ -69,10 +68,14 @@ class Rebound(Cut):
     cuts = False
 
     def cut(self):
-        self.field.rebindings += 1
-        self.field.rebound_at = time.monotonic()
-        b.rebind(self.field.homes[1].boxes[0], '203.0.113.20',
-                 self.field.rebindings)
+        rebind(self.field)
+
+
+class Restarted(Dropped):
+    """The other's box is gone, for STUN as well, and returns with no flows."""
+
+    def heal(self):
+        rebind(self.field)
 
 
 class Unplugged(Cut):
@@ -96,4 +99,5 @@ class RelayRestart(Cut):
         self.field.world.restart_relay()
 
 
-ALL = (Blackhole, OneWay, Dropped, Rebound, Unplugged, RelayRestart)
+ALL = (Blackhole, OneWay, Dropped, Rebound, Restarted, Unplugged,
+       RelayRestart)

@@ -17,7 +17,6 @@ class Field:
     def __init__(self, world, kinds=('port', 'port'), rate=None, seed=1):
         self.world = world
         self.rebindings = 0
-        self.rebound_at = float('-inf')
         self.shim = lab_shim.Shim(world, 'shim', seed)
         self.homes = (b.home(world, kinds[0], 'a', 1, self.shim.cable),
                       b.home(world, kinds[1], 'b', 2))

@@ -110,13 +110,16 @@ is_mapped(struct stun_gather *g, const char *want)
 static void
 test_schedule(void)
 {
-	static const int64_t want_ms[] = { 0, 200, 600, 25000, 25200, 25600,
-		75000, 75200, 75600, 125000 };
+	static const int64_t want_ms[] = { 0, 200, 600, 3000, 3200, 3600, 9000,
+		9200, 9600, 21000, 21200, 21600, 46000, 46200, 46600, 96000,
+		96200, 96600, 146000, 146200, 146600 };
+	static const size_t n = sizeof(want_ms) / sizeof(want_ms[0]);
 	struct stun_gather *g = start(1);
 	size_t asked, answered;
 
 	run(g, 180 * MONO_SEC);
-	for (size_t i = 0; i < 10 && i < n_asked; i++)
+	EQ_INT(n_asked, n, "so many requests");
+	for (size_t i = 0; i < n && i < n_asked; i++)
 		EQ_INT(
 		    mono_diff(asked_log[i].at, (struct mono){ 9 * MONO_SEC }),
 		    want_ms[i] * MONO_MS, "request %zu", i);
@@ -159,8 +162,8 @@ test_answers(void)
 	is_mapped(g, "203.0.113.1:70");
 	stun_gather_counts(g, &asked, &answered);
 	EQ_INT(answered, 3, "all answered");
-	run(g, 30 * MONO_SEC);
-	EQ_INT(n_asked, 14, "asked again in 25 s, three times each");
+	run(g, 7 * MONO_SEC);
+	EQ_INT(n_asked, 14, "asked again in 3 s, three times each");
 	OK(answer(g, 0, "203.0.113.1:99"), "a second voice");
 	is_mapped(g, "203.0.113.1:70 203.0.113.1:99");
 	OK(answer(g, 1, "203.0.113.1:99"), "the first one is gone");
@@ -214,6 +217,31 @@ test_loss(void)
 	is_mapped(g, "203.0.113.1:70");
 	run(g, 200 * MONO_SEC);
 	is_mapped(g, "");
+	stun_gather_free(g);
+}
+
+/* A path dies, and for a while no packet passes at all; then the NAT maps us
+ * elsewhere. */
+static void
+test_outage(void)
+{
+	struct stun_gather *g = start(1);
+
+	run(g, 0);
+	OK(answer(g, 0, "203.0.113.1:70"), "before");
+	run(g, 60 * MONO_SEC);
+	stun_gather_restart(g, now);
+	n_asked = 0;
+	run(g, 2900 * MONO_MS);
+	EQ_INT(n_asked, 3, "a round in vain");
+	run(g, 100 * MONO_MS);
+	EQ_INT(n_asked, 4, "the next one follows soon");
+	OK(answer(g, 0, "203.0.113.1:71"), "and is answered");
+	is_mapped(g, "203.0.113.1:71");
+	run(g, 6 * MONO_SEC);
+	EQ_INT(n_asked, 5, "one more, as the NAT may think again");
+	OK(answer(g, 0, "203.0.113.1:72"), "it did");
+	is_mapped(g, "203.0.113.1:72");
 	stun_gather_free(g);
 }
 
@@ -317,6 +345,7 @@ main(void)
 	test_answers();
 	test_forged();
 	test_loss();
+	test_outage();
 	test_changes();
 	test_pause();
 	test_flapping(true);
