@@ -209,10 +209,12 @@ on_relay_state(struct job_events *e, const json_t *params)
 	/* Cut names and reasons are fine for people. */
 	(void)snprintf(relay, sizeof(relay), "relay %s:%lld: ", host, port);
 	if (strcmp(state, "waiting") == 0) {
-		/* Some reasons name the relay themselves. */
-		if (strncmp(reason, relay, strlen(relay)) == 0)
-			reason += strlen(relay);
-		(void)snprintf(said, sizeof(said), "%s%s", relay, reason);
+		/* Most reasons name the relay, or the one before it. */
+		if (strncmp(reason, "relay ", strlen("relay ")) == 0)
+			(void)snprintf(said, sizeof(said), "%s", reason);
+		else
+			(void)snprintf(
+			    said, sizeof(said), "%s%s", relay, reason);
 		if (strcmp(said, e->relay_said) != 0)
 			cli_out_note(e->out, "%s", said);
 		memcpy(e->relay_said, said, sizeof(said));

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # One check by an outside tool, as TAP; skipped with a reason without it.
 #
-# usage: tool.sh NAME    (run from the top of the tree)
+# usage: tool.sh NAME BUILD    (run from the top of the tree)
 set -u
 
 files() {
@@ -22,7 +22,7 @@ run() {
 			.ci/run $(files '*.sh')
 		;;
 	mandoc)
-		mandoc -Tlint -W warning $(files 'man/*.[1-8]')
+		mandoc -Tlint -W warning $(files 'man/*.[1-8]' 'man/*.in')
 		;;
 	pyflakes3)
 		pyflakes3 $(files "*.py") test/system/chaos test/system/grid \
@@ -43,7 +43,7 @@ run() {
 			-D_GNU_SOURCE lib proto daemon helpers client
 		;;
 	systemd-analyze)
-		for unit in $(files 'systemd/*.service'); do
+		for unit in "${2}"/systemd/*.service; do
 			systemd-analyze security --no-pager --offline=true \
 				--threshold=20 "${unit}" || return 1
 		done
@@ -60,7 +60,7 @@ if ! command -v "$1" >/dev/null; then
 	echo "ok 1 - $1 # SKIP $1 is not installed"
 	exit 0
 fi
-if out=$(run "$1" 2>&1); then
+if out=$(run "$@" 2>&1); then
 	echo "ok 1 - $1"
 else
 	echo "not ok 1 - $1"
