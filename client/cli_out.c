@@ -85,17 +85,39 @@ print(const json_t *value, size_t flags)
 	return json_dumps(value, flags | JSON_ENSURE_ASCII);
 }
 
+/* Returns 0 or -errno. */
+static int
+print_event(const struct cli_out *o, json_t *event)
+{
+	char *text = o->json ? print(event, JSON_COMPACT) : NULL;
+	int r = 0;
+
+	if (o->json && text == NULL)
+		r = -ENOMEM;
+	else if (o->json && (fprintf(o->events, "%s\n", text) < 0 ||
+				fflush(o->events) != 0))
+		r = -errno;
+	free(text);
+	json_decref(event);
+	return r;
+}
+
 void
 cli_out_event(const struct cli_out *o, json_t *event)
 {
-	char *text = o->json ? print(event, JSON_COMPACT) : NULL;
+	(void)print_event(o, event); /* a gone reader ends nothing */
+}
 
-	if (text != NULL) {
-		(void)fprintf(o->events, "%s\n", text);
-		(void)fflush(o->events); /* a gone reader ends nothing */
-	}
-	free(text);
-	json_decref(event);
+int
+cli_out_answer(const struct cli_out *o, json_t *event)
+{
+	char reason[CLI_OUT_MAX_REASON];
+	int r = print_event(o, event);
+
+	if (r == 0)
+		return CLI_EXIT_OK;
+	cli_out_error("write --json: %s", cli_out_reason(r, reason));
+	return CLI_EXIT_LOCAL_IO;
 }
 
 int

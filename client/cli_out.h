@@ -50,6 +50,13 @@ int cli_out_payload(const char *text);
  * Takes the reference of @event. */
 void cli_out_event(const struct cli_out *o, json_t *event);
 
+/**
+ * cli_out_answer(): as cli_out_event(), for what the command was started for.
+ *
+ * Returns CLI_EXIT_OK, or the code for a failed write (said on stderr).
+ */
+int cli_out_answer(const struct cli_out *o, json_t *event);
+
 /** cli_out_result(): as cli_out_payload(), for a JSON object (borrowed). */
 int cli_out_result(const json_t *result);
 

@@ -52,7 +52,7 @@ on_open_ready(void *arg, struct job *j)
 {
 	struct open_cmd *c = arg;
 	char text[ADDR_MAX_TEXT], reason[CLI_OUT_MAX_REASON];
-	int fd = c->fd, r = listener_start(fd);
+	int fd = c->fd, r = listener_start(fd), code;
 
 	addr_format(&c->addr, text);
 	if (r < 0) {
@@ -63,8 +63,10 @@ on_open_ready(void *arg, struct job *j)
 	}
 	c->fd = -1;
 	job_listen(j, fd);
-	cli_out_event(c->out,
+	code = cli_out_answer(c->out,
 	    json_pack("{s:s,s:s}", "event", "listening", "address", text));
+	if (code != CLI_EXIT_OK)
+		job_fail(j, code);
 	cli_out_note(c->out, "listening on %s", text);
 }
 

@@ -24,13 +24,10 @@ on_share_result(void *arg, struct job *j, const json_t *result)
 {
 	struct listen_cmd *c = arg;
 	const char *token = text_of(result, "token");
-	int code = CLI_EXIT_OK;
-
-	cli_out_event(
+	int code = cli_out_answer(
 	    c->out, json_pack("{s:s,s:s}", "event", "token", "token", token));
-	if (c->out->json)
-		return;
-	if (c->token_to_stdout)
+
+	if (!c->out->json && c->token_to_stdout)
 		code = cli_out_payload(token);
 	else
 		cli_out_note(c->out, "%s", token);
@@ -43,10 +40,11 @@ on_serve_result(void *arg, struct job *j, const json_t *result)
 {
 	struct listen_cmd *c = arg;
 	const char *token = text_of(result, "client_token");
-
-	(void)j;
-	cli_out_event(
+	int code = cli_out_answer(
 	    c->out, json_pack("{s:s,s:s}", "event", "token", "token", token));
+
+	if (code != CLI_EXIT_OK)
+		job_fail(j, code);
 	cli_out_note(c->out, "On the other machine, run:");
 	cli_out_note(c->out, "  npx -y derptun@latest open --token %s", token);
 }

@@ -92,6 +92,11 @@ mint_client(
 
 	if (code != CLI_EXIT_OK)
 		return code;
+	/* Nobody asked for so many days. */
+	if (*cli_args_text(call->args, "expires") == '\0' &&
+	    cli_args_number(call->args, "days") == 0 &&
+	    server->expires_unix > now && expires > server->expires_unix)
+		expires = server->expires_unix;
 	if (token_derptun_mint_client(&token, server, now, expires, &error) < 0)
 		return fail(&error);
 	token_derptun_encode_client(&token, text);

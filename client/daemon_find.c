@@ -95,7 +95,7 @@ daemon_find(const struct daemon_find_params *p, int *ret_fd, char *ret_error)
 	if (r == 0 || r == -EINTR)
 		return r;
 	if (p->may_start)
-		return daemon_spawn(&dir, p->verbose, ret_fd, ret_error);
+		return daemon_spawn(&dir, ret_fd, ret_error);
 	if (r != -ENOENT && r != -ECONNREFUSED && r != -DT_ERR_CLOSED)
 		return fail(ret_error, dir.path, r);
 	(void)snprintf(

@@ -14,7 +14,6 @@
 struct daemon_find_params {
 	const char *socket; /* of --socket, or "" */
 	bool may_start;     /* start the user's own if there is none */
-	bool verbose;       /* a started one keeps our stderr */
 };
 
 /**

@@ -42,7 +42,6 @@
 
 struct spawn {
 	const struct daemon_dir *dir;
-	bool verbose;
 	char socket[DAEMON_DIR_MAX_FILE];
 	char log[DAEMON_DIR_MAX_FILE];
 	struct mono deadline;
@@ -189,8 +188,6 @@ bind_socket(struct spawn *s)
 static int
 open_log(struct spawn *s)
 {
-	if (s->verbose)
-		return 0;
 	s->log_fd = open(s->log,
 	    O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
 	    0600);
@@ -282,12 +279,10 @@ start(struct spawn *s, int *ret_fd, char *ret_error)
 }
 
 int
-daemon_spawn(
-    const struct daemon_dir *dir, bool verbose, int *ret_fd, char *ret_error)
+daemon_spawn(const struct daemon_dir *dir, int *ret_fd, char *ret_error)
 {
 	uint64_t netns;
 	struct spawn s = { .dir = dir,
-		.verbose = verbose,
 		.listen_fd = -1,
 		.log_fd = -1,
 		.deadline = mono_add(mono_now(), START_US) };

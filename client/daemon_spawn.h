@@ -3,18 +3,14 @@
 #ifndef CLIENT_DAEMON_SPAWN_H
 #define CLIENT_DAEMON_SPAWN_H
 
-#include <stdbool.h>
-
 #include "client/daemon_dir.h"
 
 /**
  * daemon_spawn(): under a lock: connect if somebody else was faster, else bind
- * the socket, execute derptund with it, and wait for its hello.
- * @verbose: it writes to our stderr instead of its log file.
+ * the socket, execute derptund with it and a log file, and wait for its hello.
  *
  * Returns as daemon_find().
  */
-int daemon_spawn(
-    const struct daemon_dir *dir, bool verbose, int *ret_fd, char *ret_error);
+int daemon_spawn(const struct daemon_dir *dir, int *ret_fd, char *ret_error);
 
 #endif

@@ -500,8 +500,7 @@ attach(struct job *j)
 		.on_gone = on_gone,
 		.arg = j };
 	struct daemon_find_params fp = { .socket = j->p.socket,
-		.may_start = true,
-		.verbose = j->p.out->verbose };
+		.may_start = true };
 	char error[DAEMON_FIND_MAX_ERROR];
 	int r = daemon_find(&fp, &rp.fd, error);
 

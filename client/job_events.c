@@ -191,6 +191,18 @@ on_stream_end(struct job_events *e, const json_t *params)
 		cli_out_status(e->out, "stream-complete");
 }
 
+/* Most reasons begin with "relay HOST:PORT: ".  The relays of a region take
+ * turns; that alone is no news. */
+static const char *
+without_relay(const char *reason)
+{
+	const char *end = strstr(reason, ": ");
+
+	if (strncmp(reason, "relay ", strlen("relay ")) != 0 || end == NULL)
+		return reason;
+	return end + 2;
+}
+
 /* What may keep a listening side waiting for ever is told once per change, and
  * then its end.  Claiming sides end with it as their reason. */
 static void
@@ -200,26 +212,25 @@ on_relay_state(struct job_events *e, const json_t *params)
 	const char *host = member(params, "host");
 	const char *reason = member(params, "reason");
 	long long port = json_integer_value(json_object_get(params, "port"));
-	char relay[ADDR_MAX_HOST + 32], said[sizeof(e->relay_said)];
+	const char *why;
 
 	cli_out_status(
 	    e->out, "relay-state=%s host=%s port=%lld", state, host, port);
 	if (!is_listening_side(e))
 		return;
-	/* Cut names and reasons are fine for people. */
-	(void)snprintf(relay, sizeof(relay), "relay %s:%lld: ", host, port);
 	if (strcmp(state, "waiting") == 0) {
-		/* Most reasons name the relay, or the one before it. */
-		if (strncmp(reason, "relay ", strlen("relay ")) == 0)
-			(void)snprintf(said, sizeof(said), "%s", reason);
+		why = without_relay(reason);
+		if (strcmp(why, e->relay_said) == 0)
+			return;
+		if (why != reason)
+			cli_out_note(e->out, "%s", reason);
 		else
-			(void)snprintf(
-			    said, sizeof(said), "%s%s", relay, reason);
-		if (strcmp(said, e->relay_said) != 0)
-			cli_out_note(e->out, "%s", said);
-		memcpy(e->relay_said, said, sizeof(said));
+			cli_out_note(
+			    e->out, "relay %s:%lld: %s", host, port, reason);
+		/* Cut reasons are fine for people. */
+		(void)snprintf(e->relay_said, sizeof(e->relay_said), "%s", why);
 	} else if (strcmp(state, "connected") == 0 && *e->relay_said != '\0') {
-		cli_out_note(e->out, "%sconnected", relay);
+		cli_out_note(e->out, "relay %s:%lld: connected", host, port);
 		e->relay_said[0] = '\0';
 	}
 }

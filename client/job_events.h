@@ -25,7 +25,7 @@ struct job_events {
 	char address[ADDR_MAX_TEXT]; /* of the last direct path, or "" */
 	char told[ADDR_MAX_TEXT];    /* as printed last */
 	bool reconnecting;
-	char relay_said[512]; /* the last problem told, or "" */
+	char relay_said[512]; /* the last problem told, without its relay */
 };
 
 void job_events_init(

@@ -173,11 +173,22 @@ do_session_subscribe(struct ctl_request *q)
 	q->result = json_pack("{s:b}", "subscribed", 1);
 }
 
-/* Why the caller stops something; 0: it does not want it any more. */
+/* Why the caller stops something; 0: its own, which it does not want any more.
+ */
 static int
-stop_code(const struct ctl_request *q)
+stop_code(const struct ctl_request *q, uint32_t owner)
 {
-	return ctl_ask_error(text_param(q, "error"));
+	const char *error = text_param(q, "error");
+
+	if (error == NULL && q->conn != owner)
+		return -DT_ERR_TUNNEL_LOST;
+	return ctl_ask_error(error);
+}
+
+static const char *
+stop_text(const struct ctl_request *q, uint32_t owner)
+{
+	return q->conn == owner ? "stopped" : "stopped by another program";
 }
 
 static void
@@ -186,7 +197,7 @@ do_session_stop(struct ctl_request *q)
 	struct session *s = session_param(q);
 
 	if (s != NULL && owns(q, s->uid))
-		session_stop(s, stop_code(q), "stopped");
+		session_stop(s, stop_code(q, s->owner), stop_text(q, s->owner));
 }
 
 static void
@@ -197,7 +208,8 @@ do_endpoint_stop(struct ctl_request *q)
 	if (e == NULL)
 		fail(q, RPC_NOT_FOUND, 0, "no such endpoint");
 	else if (owns(q, e->uid))
-		endpoint_stop(e, stop_code(q), "stopped");
+		endpoint_stop(
+		    e, stop_code(q, e->owner), stop_text(q, e->owner));
 }
 
 /* What all endpoints have in common; false when refused.  @target: for

@@ -55,13 +55,16 @@ on_map(void *arg, int r, const struct derp_map *map, int64_t region,
 {
 	struct endpoint *e = arg;
 	struct relay_target targets[RELAY_TARGET_MAX];
+	char text[IPC_MAX_TEXT];
 	int64_t in = 0;
 	size_t n;
 
 	e->query = NULL;
 	if (r < 0) {
-		log_warn("endpoint", "no relay: %s endpoint=%u", why, e->id);
-		endpoint_stop(e, r, "no usable DERP map");
+		(void)snprintf(
+		    text, sizeof(text), "no usable DERP map: %s", why);
+		log_warn("endpoint", "%s endpoint=%u", text, e->id);
+		endpoint_stop(e, r, text);
 		return;
 	}
 	n = relay_target_from_map(targets, map, region, e->params->pin, &in);

@@ -100,6 +100,9 @@ listen_bind(const char *path, bool shared)
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd, r;
 
+	/* An abstract address would have no permissions. */
+	if (path[0] == '\0')
+		return -EINVAL;
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(sa.sun_path, path, strlen(path));

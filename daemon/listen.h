@@ -19,7 +19,7 @@ int listen_inherited(void);
  * @shared: mode 0660 (group may connect) instead of 0600.
  *
  * Returns the descriptor; -EADDRINUSE when a daemon lives there;
- * -ENAMETOOLONG; or another -errno.
+ * -EINVAL when @path is empty; -ENAMETOOLONG; or another -errno.
  */
 int listen_bind(const char *path, bool shared);
 

@@ -2,8 +2,8 @@
 /*
  * Theory of operation
  *
- * A query passes FIND (text, fresh copy in memory, or a GET; when that fails
- * the copy on disk, then the built-in map) and, if asked for, MEASURE.  The
+ * A query passes FIND (text, or a GET and when that fails the copy on disk; the
+ * built-in map for who names neither) and, if asked for, MEASURE.  The
  * last measured region stays in memory for ten minutes, tied to the caller's
  * parameters by their digest.  Fetched maps are used once: sessions are rare.
  */
@@ -239,13 +239,19 @@ cache_read(struct relay_map_query *q)
 static void
 fall_back(struct relay_map_query *q, const char *why)
 {
-	bool cached = cache_read(q) == 0;
+	char text[DERP_MAP_MAX_DETAIL + RELAY_PARAMS_MAX_URL];
 
-	log_warn("relay", "cannot fetch the DERP map, using %s why=\"%s\"",
-	    cached ? "the copy of last time" : "the built-in one", why);
-	if (!cached)
-		q->map = derp_map_builtin();
-	go_on(q);
+	if (cache_read(q) == 0) {
+		log_warn("relay",
+		    "cannot fetch the DERP map, using the copy of last time "
+		    "why=\"%s\"",
+		    why);
+		go_on(q);
+		return;
+	}
+	/* Not the built-in map: who names one means no other's relays. */
+	(void)snprintf(text, sizeof(text), "%s: %s", q->params->map_url, why);
+	finish(q, -DT_ERR_RELAY_UNREACHABLE, 0, text);
 }
 
 static void

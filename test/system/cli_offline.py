@@ -5,6 +5,7 @@ errors, credentials.  Texts and exit codes are those of peer v0.18.2.
 
 Usage: cli_offline.py derphole derptun derptunctl
 """
+import json
 import os
 import sys
 import time
@@ -293,11 +294,17 @@ def test_expiry(p):
         equal((got, out, first(err)), (code, "", message), message[:40])
         equal("USAGE:" in err, code == 2, "help or none")
     token = p.run("derptun", "token", "server", "--days", "5")[1].strip()
-    equal(
-        p.run("derptun", "token", "client", "--token", token),
-        (1, "", "client expiry exceeds server expiry\n"),
-        "90 days under a server of 5",
+    for words in (["--days", "90"], ["--expires", "2099-01-01"]):
+        equal(
+            p.run("derptun", "token", "client", "--token", token, *words),
+            (1, "", "client expiry exceeds server expiry\n"),
+            "90 days under a server of 5",
+        )
+    code, out, _ = p.run(
+        "derptun", "token", "client", "--token", token, "--json"
     )
+    ends = json.loads(out)["expires_unix"] - time.time()
+    ok(code == 0 and 4.9 < ends / 86400 < 5.1, "what is left of it, unasked")
     code, out, _ = p.run(
         "derptun", "token", "client", "--token", token, "--days", "4"
     )

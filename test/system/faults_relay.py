@@ -172,6 +172,19 @@ def nameless(lab, relay):
     return note
 
 
+def mapless(lab, relay):
+    """Who names a DERP map gets no other's relays."""
+    d = f.Daemon(lab, 'mapless')
+    url = f'http://{l.HOST}:{lab.port()}/map'
+    status, out, err = d.run('derphole', 'share', '127.0.0.1:9',
+                             '--print-token-only', '--derp-map', url)
+    f.expect((status, out), (12, ''), err)
+    f.expect_in(f'{url}: ', err, 'share')
+    d.wait_idle()
+    f.expect(d.process.stop(), 0, 'daemon')
+    return err.strip()
+
+
 def silent(lab, relay):
     """Somebody listens and never says a word."""
     c = Claims(lab, relay)
@@ -343,6 +356,7 @@ ROWS = [
     ('6: relay away for 20 s', down_long),
     ('7: no relay there', unreachable),
     ('7: a name nobody resolves', nameless),
+    ('7: no DERP map there', mapless),
     ('7: a relay that says nothing', silent),
     ('7: a connection that hangs', hanging),
     ('7: relay comes later', later),

@@ -272,6 +272,26 @@ def come(d):
     return served
 
 
+def stopped(lab, relay):
+    """What somebody else stops says so; whoever serves goes on."""
+    service = f.Service()
+    with f.pair(lab, relay) as (a, b):
+        server, client = a.tokens()
+        offer = a.serve(server, service.address)
+        use, address = b.tunnel(client)
+        l.exchange(address, f.MIB, f.MIB)
+        a.run('derptunctl', 'stop', 'session', str(a.sessions()[0]['id']))
+        taken = f.until_works(address, what='a stopped session')
+        for d, kind, p in ((b, 'session', use), (a, 'endpoint', offer)):
+            what = d.sessions() if kind == 'session' else d.endpoints()
+            f.expect(d.run('derptunctl', 'stop', kind, str(what[0]['id'])),
+                     (0, '', ''), f'stop {kind}')
+            f.expect(f.wait_exit(p, 10), 11, p.name())
+            f.expect_in('stopped by another program', p.said(), p.name())
+    service.close()
+    return f'works again after {taken:.1f} s'
+
+
 def crowd(lab, relay):
     """200 connections, some silent, some with half a line; several times, as
     the first time leaves room in the heap."""
@@ -287,6 +307,7 @@ ROWS = [
     ('9: descriptors with bad requests', descriptors),
     ('9: 10,000 requests', rapid),
     ('9: 200 connections', crowd),
+    ('9: stopped by another program', stopped),
 ]
 
 if __name__ == '__main__':

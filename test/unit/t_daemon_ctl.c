@@ -320,6 +320,7 @@ main(void)
 	config.listen_fd = listen_bind(path, false);
 	OK(config.listen_fd >= 0, "bind");
 	EQ_INT(listen_bind(path, false), -EADDRINUSE, "not a second time");
+	EQ_INT(listen_bind("", false), -EINVAL, "not an abstract one");
 	EQ_INT(daemon_init(&d, &config), 0, "init");
 	test_frames();
 	test_methods();
