@@ -181,7 +181,7 @@ stop_code(const struct ctl_request *q, uint32_t owner)
 	const char *error = text_param(q, "error");
 
 	if (error == NULL && q->conn != owner)
-		return -DT_ERR_TUNNEL_LOST;
+		return -ECANCELED;
 	return ctl_ask_error(error);
 }
 

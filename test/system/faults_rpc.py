@@ -286,7 +286,7 @@ def stopped(lab, relay):
             what = d.sessions() if kind == 'session' else d.endpoints()
             f.expect(d.run('derptunctl', 'stop', kind, str(what[0]['id'])),
                      (0, '', ''), f'stop {kind}')
-            f.expect(f.wait_exit(p, 10), 11, p.name())
+            f.expect(f.wait_exit(p, 10), 1, p.name())
             f.expect_in('stopped by another program', p.said(), p.name())
     service.close()
     return f'works again after {taken:.1f} s'
