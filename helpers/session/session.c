@@ -266,13 +266,15 @@ session_move(struct session *s, struct path *p, const struct addr *peer,
 	bool was_silent = SILENCE_US <= mono_diff(s->now, s->heard);
 	bool moved = path_mux_select(&s->mux, p, s->now) ||
 		     (peer != NULL && !addr_equal(peer, &s->report.now.peer));
+	/* What is on its way was too large. */
+	bool shrank = !moved && p->payload < s->payload;
 
 	s->payload = p->payload;
 	/* In the range of what the endpoint was made for: never refused. */
 	(void)quic_endpoint_set_payload(s->quic, p->payload);
 	quic_endpoint_set_run(s->quic,
 	    p->kind == PATH_KIND_MANAGED && !s->nego.is_native ? PEER_RUN : 0);
-	if (moved && was_silent)
+	if ((moved && was_silent) || shrank)
 		quic_endpoint_kick(s->quic, s->now);
 	if (moved)
 		quic_endpoint_renew(s->quic, s->now);

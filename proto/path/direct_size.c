@@ -7,7 +7,9 @@
  * it is answered and down while it is not.  A size failed when TRIES probes
  * were lost although a small one sent in the same time came back, so that loss
  * of the path is not taken for a small one.  The size in use is checked while
- * the path is used: routes change, and QUIC would not notice quickly.
+ * the path is used, and soon when what was sent stays unanswered: routes
+ * change, and QUIC would not notice before its probe timers have grown very
+ * long.
  */
 #include "proto/path/direct_internal.h"
 
@@ -15,6 +17,7 @@
 #define TRIES_BASE 6 /* without it the path is useless: be sure */
 #define TRY_US (200 * MONO_MS)
 #define CHECK_US (5 * MONO_SEC)
+#define DOUBT_US (1 * MONO_SEC) /* while the path has to prove itself */
 /* Until larger sizes are tried again; doubles, as loss may have deceived us. */
 #define LOOK_US (30 * MONO_SEC)
 #define LOOK_MAX_US (600 * MONO_SEC)
@@ -197,13 +200,14 @@ static void
 begin(struct direct *d, struct mono now)
 {
 	struct direct_size *s = &d->size;
+	int64_t rest_us = mono_is_never(d->life.prove) ? CHECK_US : DOUBT_US;
 
 	if (!mono_before(s->checked, d->life.used))
 		return;
 	if (!mono_before(now, s->look) && s->bad < RUNGS) {
 		s->bad = RUNGS;
 		try_next(d, now);
-	} else if (s->good > 0 && mono_diff(now, s->checked) >= CHECK_US) {
+	} else if (s->good > 0 && mono_diff(now, s->checked) >= rest_us) {
 		s->trying = s->good;
 		s->checking = true;
 		s->tries = 0;

@@ -94,8 +94,9 @@ void quic_endpoint_expire(struct quic_endpoint *ep, struct mono now);
 struct mono quic_endpoint_next_deadline(const struct quic_endpoint *ep);
 
 /**
- * quic_endpoint_kick(): the pipe has just moved to a path that works.  Pending
- * probe timers, grown while the old path was dead, fire now.
+ * quic_endpoint_kick(): the pipe has just moved to a path that works, or what
+ * was sent was too large for it.  Pending probe timers, grown meanwhile, fire
+ * now, unless they are further away than the idle timeout.
  */
 void quic_endpoint_kick(struct quic_endpoint *ep, struct mono now);
 

@@ -256,6 +256,19 @@ case_narrow(void)
 	finish();
 }
 
+/* A path that carried large ones, until they were on their way. */
+static void
+case_narrowed(void)
+{
+	begin(IPC_KIND_SHARE, true, NULL);
+	OK(world_run(&w, net_both_direct, 1000), "direct");
+	transfer_start(20 * MIB, 100 * MIB);
+	OK(world_run(&w, some_came, 5000), "under way");
+	n.max_len = 1250;
+	transfer_end("narrowed", 20 * MIB, 100 * MIB);
+	finish();
+}
+
 static void
 flood(int fd, int count)
 {
@@ -514,6 +527,7 @@ main(int argc, char **argv)
 	WORLD_RUN(only, "loss", case_loss());
 	WORLD_RUN(only, "mtu", case_mtu());
 	WORLD_RUN(only, "narrow", case_narrow());
+	WORLD_RUN(only, "narrowed", case_narrowed());
 	WORLD_RUN(only, "junk", case_junk());
 	WORLD_RUN(only, "raw", case_raw(IPC_KIND_SHARE));
 	WORLD_RUN(only, "raw", case_raw(IPC_KIND_DERPTUN));

@@ -42,6 +42,7 @@ on_ended(struct end *e, struct buf_reader *body, struct mono now)
 {
 	e->ended = ipc_get_reason(body, &e->reason) == 0;
 	e->ended_at = now;
+	printf("# ended: %d %s\n", (int)e->reason.code, e->reason.text);
 }
 
 static void
