@@ -19,6 +19,8 @@ import faults_lib as f
 from faults_lib import l
 
 NOBODY = 65534
+# From exec to the worker's first lines, under a sanitizer on a busy machine.
+STARTED_S = 5
 PROGRAMS = ('derptund', 'derptun-gate', 'derptun-session', 'derptun-portmap',
             'derphole', 'derptun', 'derptunctl', 'derptun-relay')
 
@@ -141,9 +143,11 @@ def secrecy(lab, relay):
                      '0' * 16, f'capabilities of {name}')
             f.expect(re.search(r'^NoNewPrivs:\s+(\S+)$', status, re.M)
                      .group(1), '1', f'no_new_privs of {name}')
-            # Not dumpable: its files in /proc belong to root.
-            f.expect(os.stat(f'/proc/{pid}/environ').st_uid, 0,
-                     f'owner of /proc/PID of {name}')
+            # Not dumpable: its files in /proc belong to root.  A spare that
+            # started this moment says so first thing, before any secret.
+            l.until(lambda file=f'/proc/{pid}/environ':
+                    f.expect(os.stat(file).st_uid, 0, 'its owner'),
+                    STARTED_S, f'/proc/PID of {name}')
             seen += 1
     if seen < 2 + 2 + 2 + 2:
         raise AssertionError(f'only {seen} processes seen')

@@ -288,7 +288,7 @@ def all_ways(lab, relay):
         l.exchange(where, f.MIB, f.MIB)
         took = time.monotonic() - started
         count = threads_of(a)
-        must_be_born(a)
+        l.until(lambda: must_be_born(a), PROMPT, 'worker')
     finally:
         hole.end()
     f.leave(opened, more, use, offer)
