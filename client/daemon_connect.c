@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,15 +30,17 @@ daemon_connect_address(struct sockaddr_un *ret_address, const char *path)
 }
 
 static int
-wait_readable(int fd, struct mono deadline)
+wait_readable(int fd, struct mono deadline, const sigset_t *wait_mask)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	int64_t left = mono_diff(deadline, mono_now());
+	struct timespec timeout = { .tv_sec = left / MONO_SEC,
+		.tv_nsec = left % MONO_SEC * (1000000000 / MONO_SEC) };
 	int n;
 
 	if (left <= 0)
 		return -ETIMEDOUT;
-	n = poll(&p, 1, (int)(left / MONO_MS) + 1);
+	n = ppoll(&p, 1, &timeout, wait_mask);
 	if (n < 0)
 		return -errno;
 	return n == 0 ? -ETIMEDOUT : 0;
@@ -46,7 +49,8 @@ wait_readable(int fd, struct mono deadline)
 /* Takes the first line and nothing after it: that is its reader's who comes
  * next. */
 static int
-read_line(int fd, struct mono deadline, char line[MAX_HELLO], size_t *ret_len)
+read_line(int fd, struct mono deadline, const sigset_t *wait_mask,
+    char line[MAX_HELLO], size_t *ret_len)
 {
 	size_t len = 0;
 	int r;
@@ -74,7 +78,7 @@ read_line(int fd, struct mono deadline, char line[MAX_HELLO], size_t *ret_len)
 		}
 		if (errno != EAGAIN)
 			return -errno;
-		r = wait_readable(fd, deadline);
+		r = wait_readable(fd, deadline, wait_mask);
 		if (r < 0)
 			return r;
 	}
@@ -102,8 +106,8 @@ parse_hello(const char *line, size_t len, uint64_t *ret_netns)
 }
 
 int
-daemon_connect(
-    const char *path, struct mono deadline, int *ret_fd, uint64_t *ret_netns)
+daemon_connect(const char *path, struct mono deadline,
+    const sigset_t *wait_mask, int *ret_fd, uint64_t *ret_netns)
 {
 	struct sockaddr_un address;
 	char line[MAX_HELLO];
@@ -120,7 +124,7 @@ daemon_connect(
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
 		r = -errno;
 	if (r == 0)
-		r = read_line(fd, deadline, line, &len);
+		r = read_line(fd, deadline, wait_mask, line, &len);
 	if (r == 0)
 		r = parse_hello(line, len, &netns);
 	if (r < 0) {

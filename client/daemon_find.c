@@ -25,17 +25,19 @@ fail(char *ret_error, const char *what, int r)
 }
 
 static int
-greet(const char *path, int *ret_fd, uint64_t *ret_netns)
+greet(const char *path, const sigset_t *wait_mask, int *ret_fd,
+    uint64_t *ret_netns)
 {
 	return daemon_connect(
-	    path, mono_add(mono_now(), GREET_US), ret_fd, ret_netns);
+	    path, mono_add(mono_now(), GREET_US), wait_mask, ret_fd, ret_netns);
 }
 
 static int
-find_named(const char *path, int *ret_fd, char *ret_error)
+find_named(
+    const char *path, const sigset_t *wait_mask, int *ret_fd, char *ret_error)
 {
 	uint64_t any;
-	int r = greet(path, ret_fd, &any);
+	int r = greet(path, wait_mask, ret_fd, &any);
 
 	if (r >= 0 || r == -EINTR)
 		return r;
@@ -47,7 +49,7 @@ find_named(const char *path, int *ret_fd, char *ret_error)
 /* Sets *dir to where the own daemon of this namespace is or belongs.  Returns 0
  * when it runs and was reached. */
 static int
-find_own(struct daemon_dir *dir, int *ret_fd)
+find_own(struct daemon_dir *dir, const sigset_t *wait_mask, int *ret_fd)
 {
 	uint64_t netns = daemon_dir_netns(), its;
 	char path[DAEMON_DIR_MAX_FILE];
@@ -58,7 +60,7 @@ find_own(struct daemon_dir *dir, int *ret_fd)
 		if (r < 0)
 			return r;
 		daemon_dir_file(dir, "control.sock", path);
-		r = greet(path, ret_fd, &its);
+		r = greet(path, wait_mask, ret_fd, &its);
 		if (r < 0 || its == netns)
 			return r;
 		/* It lives elsewhere: ours has a folder of its own. */
@@ -80,8 +82,8 @@ daemon_find(const struct daemon_find_params *p, int *ret_fd, char *ret_error)
 	if (*named == '\0')
 		named = getenv("DERPTUND_SOCKET");
 	if (named != NULL && *named != '\0')
-		return find_named(named, ret_fd, ret_error);
-	r = greet(SYSTEM_SOCKET, ret_fd, &its);
+		return find_named(named, p->wait_mask, ret_fd, ret_error);
+	r = greet(SYSTEM_SOCKET, p->wait_mask, ret_fd, &its);
 	if (r == 0 && its == daemon_dir_netns())
 		return 0;
 	if (r == 0)
@@ -91,11 +93,11 @@ daemon_find(const struct daemon_find_params *p, int *ret_fd, char *ret_error)
 	r = daemon_dir_find(&dir);
 	if (r < 0)
 		return fail(ret_error, "directory of derptund", r);
-	r = find_own(&dir, ret_fd);
+	r = find_own(&dir, p->wait_mask, ret_fd);
 	if (r == 0 || r == -EINTR)
 		return r;
 	if (p->may_start)
-		return daemon_spawn(&dir, ret_fd, ret_error);
+		return daemon_spawn(&dir, p->wait_mask, ret_fd, ret_error);
 	if (r != -ENOENT && r != -ECONNREFUSED && r != -DT_ERR_CLOSED)
 		return fail(ret_error, dir.path, r);
 	(void)snprintf(

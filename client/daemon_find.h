@@ -6,14 +6,16 @@
 #ifndef CLIENT_DAEMON_FIND_H
 #define CLIENT_DAEMON_FIND_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 /* A reason: two paths and the last line of a log. */
 #define DAEMON_FIND_MAX_ERROR 1024
 
 struct daemon_find_params {
-	const char *socket; /* of --socket, or "" */
-	bool may_start;     /* start the user's own if there is none */
+	const char *socket;        /* of --socket, or "" */
+	bool may_start;            /* start the user's own if there is none */
+	const sigset_t *wait_mask; /* as of daemon_connect() */
 };
 
 /**

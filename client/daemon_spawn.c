@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@
 
 struct spawn {
 	const struct daemon_dir *dir;
+	const sigset_t *wait_mask;
 	char socket[DAEMON_DIR_MAX_FILE];
 	char log[DAEMON_DIR_MAX_FILE];
 	struct mono deadline;
@@ -108,8 +110,6 @@ become_daemon(struct spawn *s)
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
 
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)signal(SIGPIPE, SIG_DFL);
 	(void)signal(SIGXFSZ, SIG_DFL);
 	(void)signal(SIGINT, SIG_DFL);
@@ -124,6 +124,10 @@ become_daemon(struct spawn *s)
 	else if (dup2(s->listen_fd, LISTEN_FD) < 0)
 		_exit(EXIT_FAILURE);
 	fd_close_from(LISTEN_FD + 1);
+	/* Not earlier: an event loop's handler, forked with us, would tell our
+	 * parent of a signal twice. */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	keep_environment();
 	(void)snprintf(pid, sizeof(pid), "%ld", (long)getpid());
 	if (setenv("LISTEN_FDS", "1", 1) == 0 &&
@@ -144,14 +148,15 @@ take_lock(struct spawn *s, int *ret_fd)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	/* Not a blocking flock(): signals would not end it. */
+	/* Not a blocking flock(): a signal just before it would not end it. */
 	while (r == 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			r = -errno;
 		else if (!mono_before(mono_now(), s->deadline))
 			r = -ETIMEDOUT;
 		else
-			r = nanosleep(&pause, NULL) == 0 ? 0 : -errno;
+			r = ppoll(NULL, 0, &pause, s->wait_mask) == 0 ? 0
+								      : -errno;
 	}
 	if (r < 0) {
 		fd_close(&fd);
@@ -272,17 +277,20 @@ start(struct spawn *s, int *ret_fd, char *ret_error)
 		become_daemon(s);
 	/* Only the daemon listens: its death must show. */
 	fd_close(&s->listen_fd);
-	r = daemon_connect(s->socket, s->deadline, ret_fd, &netns);
+	r = daemon_connect(
+	    s->socket, s->deadline, s->wait_mask, ret_fd, &netns);
 	if (r < 0 && r != -EINTR)
 		tell_death(s, r, ret_error);
 	return r;
 }
 
 int
-daemon_spawn(const struct daemon_dir *dir, int *ret_fd, char *ret_error)
+daemon_spawn(const struct daemon_dir *dir, const sigset_t *wait_mask,
+    int *ret_fd, char *ret_error)
 {
 	uint64_t netns;
 	struct spawn s = { .dir = dir,
+		.wait_mask = wait_mask,
 		.listen_fd = -1,
 		.log_fd = -1,
 		.deadline = mono_add(mono_now(), START_US) };
@@ -300,7 +308,7 @@ daemon_spawn(const struct daemon_dir *dir, int *ret_fd, char *ret_error)
 				: err_str(r));
 		return r;
 	}
-	r = daemon_connect(s.socket, s.deadline, ret_fd, &netns);
+	r = daemon_connect(s.socket, s.deadline, wait_mask, ret_fd, &netns);
 	if (r == -ENOENT || r == -ECONNREFUSED || r == -DT_ERR_CLOSED)
 		r = start(&s, ret_fd, ret_error);
 	else if (r < 0)

@@ -441,17 +441,16 @@ job_new(const struct job_params *p)
 	return NULL;
 }
 
-/* The exit code is decided: a signal that comes while we clean up and end does
- * not make it another. */
 static void
-hold_signals(void)
+hold_signals(sigset_t *ret_before)
 {
 	sigset_t set;
 
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGTERM);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &set, ret_before);
 }
 
 void
@@ -459,7 +458,9 @@ job_free(struct job *j)
 {
 	if (j == NULL)
 		return;
-	hold_signals();
+	/* The exit code is decided: a signal that comes while we clean up and
+	 * end does not make it another. */
+	hold_signals(NULL);
 	rpc_client_free(j->rpc);
 	if (j->dialer != NULL)
 		dialer_cancel_args(j->dialer, drop_dial);
@@ -499,11 +500,16 @@ attach(struct job *j)
 		.on_request = on_request,
 		.on_gone = on_gone,
 		.arg = j };
-	struct daemon_find_params fp = { .socket = j->p.socket,
-		.may_start = true };
+	sigset_t before;
+	struct daemon_find_params fp = {
+		.socket = j->p.socket, .may_start = true, .wait_mask = &before
+	};
 	char error[DAEMON_FIND_MAX_ERROR];
-	int r = daemon_find(&fp, &rp.fd, error);
+	int r;
 
+	hold_signals(&before);
+	r = daemon_find(&fp, &rp.fd, error);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	if (r == -EINTR)
 		return take_signal(j);
 	if (r < 0) {
