@@ -227,12 +227,31 @@ on_relay_state(struct job_events *e, const json_t *params)
 		else
 			cli_out_note(
 			    e->out, "relay %s:%lld: %s", host, port, reason);
-		/* Cut reasons are fine for people. */
 		(void)snprintf(e->relay_said, sizeof(e->relay_said), "%s", why);
 	} else if (strcmp(state, "connected") == 0 && *e->relay_said != '\0') {
 		cli_out_note(e->out, "relay %s:%lld: connected", host, port);
 		e->relay_said[0] = '\0';
 	}
+}
+
+/* Likewise: without a gate nobody is let in. */
+static void
+on_gate_state(struct job_events *e, const json_t *params)
+{
+	const char *reason = member(params, "reason");
+	bool is_lost = strcmp(member(params, "state"), "lost") == 0;
+	char said[sizeof(e->gate_said)] = "";
+
+	if (is_lost)
+		(void)snprintf(said, sizeof(said), "%s", reason);
+	if (strcmp(said, e->gate_said) == 0)
+		return;
+	if (is_lost)
+		cli_out_note(
+		    e->out, "cannot be reached, starting a gate: %s", reason);
+	else
+		cli_out_note(e->out, "can be reached again");
+	memcpy(e->gate_said, said, sizeof(said));
 }
 
 struct event_row {
@@ -252,6 +271,7 @@ static const struct event_row rows[] = {
 	{ "unanswered", on_unanswered, JOB_EVENT_OTHER },
 	{ "stream-end", on_stream_end, JOB_EVENT_OTHER },
 	{ "relay-state", on_relay_state, JOB_EVENT_OTHER },
+	{ "gate-state", on_gate_state, JOB_EVENT_OTHER },
 	{ "ended", on_ended, JOB_EVENT_ENDED },
 };
 

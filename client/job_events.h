@@ -25,7 +25,9 @@ struct job_events {
 	char address[ADDR_MAX_TEXT]; /* of the last direct path, or "" */
 	char told[ADDR_MAX_TEXT];    /* as printed last */
 	bool reconnecting;
-	char relay_said[512]; /* the last problem told, without its relay */
+	/* The last problems told, cut reasons being fine for people. */
+	char relay_said[512]; /* without its relay */
+	char gate_said[128];
 };
 
 void job_events_init(

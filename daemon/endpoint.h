@@ -79,6 +79,7 @@ struct endpoint {
 	struct worker *gate;
 	struct mono gate_since;
 	struct backoff gate_backoff;
+	bool is_gate_lost; /* and that was told */
 	struct loop_timer *gate_timer;
 	struct loop_timer *expiry;
 	uint32_t session;          /* in the slot; 0: none */

@@ -68,6 +68,9 @@ on_born(void *arg, struct mono now)
 	(void)now;
 	router_set_gate(relay_link_router(e->link), gate_sink, e);
 	worker_pause(e->gate, relay_link_is_high(e->link));
+	if (e->is_gate_lost)
+		event_endpoint(e, "gate-state", event_gate("running", ""));
+	e->is_gate_lost = false;
 	endpoint_check_waiting(e);
 }
 
@@ -153,9 +156,12 @@ on_packet(void *arg, const struct key32 *key, const uint8_t *p, size_t len)
 		relay_link_send(e->link, key, p, len);
 }
 
+/* Until there is another one, claims go unanswered. */
 static void
-retry(struct endpoint *e)
+retry(struct endpoint *e, const char *reason)
 {
+	e->is_gate_lost = true;
+	event_endpoint(e, "gate-state", event_gate("lost", reason));
 	loop_timer_in(e->gate_timer, backoff_next(&e->gate_backoff));
 }
 
@@ -174,7 +180,7 @@ on_gone(void *arg, int code, const char *text, struct mono now)
 	    text, e->id, err_name(code));
 	if (e->state == ENDPOINT_WAITING)
 		endpoint_set_state(e, ENDPOINT_STARTING);
-	retry(e);
+	retry(e, text[0] != '\0' ? text : err_str(code));
 }
 
 static void
@@ -247,7 +253,7 @@ endpoint_gate_start(struct endpoint *e)
 	if (r < 0) {
 		log_err_r(
 		    r, "endpoint", "cannot start a gate endpoint=%u", e->id);
-		retry(e);
+		retry(e, err_str(r));
 	}
 }
 

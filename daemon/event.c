@@ -62,6 +62,12 @@ event_ended(int code, const char *reason)
 }
 
 json_t *
+event_gate(const char *state, const char *reason)
+{
+	return json_pack("{s:s,s:s}", "state", state, "reason", reason);
+}
+
+json_t *
 event_relay(const struct relay_link_info *info)
 {
 	char text[EVENT_MAX_TEXT];

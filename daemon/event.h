@@ -18,6 +18,8 @@ void event_endpoint(const struct endpoint *e, const char *name, json_t *extra);
 
 /** event_ended(): {code, name, reason}. */
 json_t *event_ended(int code, const char *reason);
+/** event_gate(): {state, reason}. */
+json_t *event_gate(const char *state, const char *reason);
 /** event_relay(): {state, host, port, reason}. */
 json_t *event_relay(const struct relay_link_info *info);
 

@@ -186,9 +186,12 @@ class DirectLanes:
             (a, self.world.public('b', '203.0.113.20'))
         with a:
             source = m.Source()
-        names = ['ours', 'Go', 'TLS'] + \
-            ['ssh'] * (shutil.which('ssh') is not None) + \
-            ['TCP'] * (shutil.which('iperf3') is not None)
+        names = ['ours', 'Go', 'TLS']
+        for name, program in (('ssh', 'ssh'), ('TCP', 'iperf3')):
+            if shutil.which(program) is not None:
+                names.append(name)
+            else:
+                print(f'left out: {program} is not installed', file=sys.stderr)
         rate = {n: [] for n in names}
         cpu = {n: [] for n in names}
         for _ in range(self.args.rounds):

@@ -406,6 +406,23 @@ def test_serve(p, d):
         ],
         "serve: relay problems once per change",
     )
+    for state, reason in [
+        ("lost", "signal 9"),
+        ("lost", "signal 9"),
+        ("lost", "exit status 1"),
+        ("running", ""),
+        ("running", ""),
+    ]:
+        c.event("gate-state", endpoint=3, state=state, reason=reason)
+    equal(
+        [read_line(child.stderr) for _ in range(3)],
+        [
+            "cannot be reached, starting a gate: signal 9",
+            "cannot be reached, starting a gate: exit status 1",
+            "can be reached again",
+        ],
+        "serve: what becomes of its gate, once per change",
+    )
     child.send_signal(signal.SIGINT)
     equal(c.request("endpoint.stop")[0], {"endpoint": 3}, "serve: stops")
     c.event("ended", endpoint=3, code=0, name="OK", reason="")

@@ -169,6 +169,8 @@ def killed_gate(lab, relay):
             now = list(a.workers('gate').values())
             f.expect((len(now), gate in now), (1, False), 'gates')
         l.until(anew, 5, 'new gate')
+        offer.wait_line('cannot be reached, starting a gate: .*signal 9', timeout=5)
+        offer.wait_line('can be reached again', timeout=5)
         # The new gate knows that the slot is taken.
         second = b.cli('derptun', 'open', '--token-file', client)
         second.wait_line('session already claimed', timeout=15)
