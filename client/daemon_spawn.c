@@ -238,7 +238,9 @@ tell_death(struct spawn *s, int r, char *ret_error)
 	int status;
 
 	(void)snprintf(how, sizeof(how), "%s", err_str(r));
-	if (r == -DT_ERR_CLOSED && reap(s->child, &status)) {
+	/* Refused: it died before we came to connect. */
+	if ((r == -DT_ERR_CLOSED || r == -ECONNREFUSED) &&
+	    reap(s->child, &status)) {
 		if (WIFSIGNALED(status))
 			(void)snprintf(
 			    how, sizeof(how), "signal %d", WTERMSIG(status));

@@ -123,13 +123,23 @@ make_flow(struct transfer *t)
 	return 0;
 }
 
+static int
+begin(struct transfer *t)
+{
+	if (!t->s->boot.listener)
+		session_set_status(t->s, IPC_STATUS_CLAIMING, "");
+	return make_flow(t);
+}
+
 bool
 transfer_input(struct session *s, const uint8_t *pkt, size_t len)
 {
 	struct transfer *t = s->transfer;
 
-	if (t->flow == NULL)
-		return true; /* sent again */
+	/* What is not sent again may come before our first turn: an abort.  If
+	 * memory is out that turn ends the session. */
+	if (t->flow == NULL && begin(t) != 0)
+		return true;
 	switch (transfer_flow_input(
 	    t->flow, s->now, &s->boot.peer_derp, pkt, len)) {
 	case TRANSFER_INPUT_FOREIGN:
@@ -255,14 +265,6 @@ run_end(struct transfer *t)
 	if (transfer_flow_is_quiet(t->flow) || late)
 		session_end(s, transfer_flow_result(t->flow),
 		    transfer_flow_reason(t->flow));
-}
-
-static int
-begin(struct transfer *t)
-{
-	if (!t->s->boot.listener)
-		session_set_status(t->s, IPC_STATUS_CLAIMING, "");
-	return make_flow(t);
 }
 
 static void

@@ -180,6 +180,20 @@ on_more_streams(ngtcp2_conn *conn, uint64_t max, void *user)
 	return 0;
 }
 
+static int
+on_path_validated(ngtcp2_conn *conn, uint32_t flags, const ngtcp2_path *path,
+    const ngtcp2_path *old_path, ngtcp2_path_validation_result result,
+    void *user)
+{
+	(void)conn;
+	(void)flags;
+	(void)path;
+	(void)old_path;
+	(void)result;
+	quic_renew_validated(user);
+	return 0;
+}
+
 void
 quic_callback_fill(ngtcp2_callbacks *cb)
 {
@@ -198,4 +212,5 @@ quic_callback_fill(ngtcp2_callbacks *cb)
 	cb->extend_max_stream_data = on_stream_credit;
 	cb->extend_max_local_streams_bidi = on_more_streams;
 	cb->extend_max_local_streams_uni = on_more_streams;
+	cb->path_validation = on_path_validated;
 }

@@ -22,6 +22,10 @@
 #include "proto/quic/quic_internal.h"
 
 #define NS_PER_US 1000
+/* Connection ids that the peer may give us: as peer v0.18.2; and as many as
+ * ngtcp2 can keep, so that a path that follows others soon finds one. */
+#define PEER_CIDS 4
+#define RENEWABLE_CIDS 8
 /* Close packets are short: header, code, reason, tag. */
 #define CLOSE_MAX 1200
 /* After so long without a word of the peer the path may have been dead, and the
@@ -127,7 +131,8 @@ fill_transport(const struct quic_conn *c, ngtcp2_transport_params *t)
 	t->initial_max_streams_uni = p->max_uni;
 	t->max_idle_timeout = (uint64_t)p->idle_timeout_us * NS_PER_US;
 	t->max_udp_payload_size = p->payload_in;
-	t->active_connection_id_limit = 4; /* as peer v0.18.2 */
+	t->active_connection_id_limit =
+	    c->renewable ? RENEWABLE_CIDS : PEER_CIDS;
 	t->disable_active_migration = !c->renewable;
 }
 

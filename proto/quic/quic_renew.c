@@ -10,6 +10,12 @@
  * migration takes a fresh connection id, and ours are counted: the server's
  * path is the counter in the id that a packet came with.  A packet that was
  * forged or comes late has an id too, and so its own path.
+ *
+ * That path has a local address of its own as well.  Else ngtcp2 (up to 1.24)
+ * may go on with the id it sends to when the first packet from there was a mere
+ * probe, retire it with the next path while it still falls back to it, and then
+ * count it twice: the peer seems to give too many and the connection ends with
+ * error 9.
  */
 #include "lib/buf.h"
 #include "proto/quic/quic_internal.h"
@@ -46,6 +52,7 @@ quic_renew_path(struct quic_conn *c, const uint8_t *pkt, size_t len)
 	p->remote.sin_addr.s_addr = 0;
 	if (len > 1 + QUIC_CID_LEN && (pkt[0] & LONG_HEADER) == 0)
 		p->remote.sin_addr.s_addr = buf_u16_at(pkt + 1 + COUNTER_AT);
+	p->local.sin_addr.s_addr = p->remote.sin_addr.s_addr;
 	return &p->path;
 }
 
@@ -58,10 +65,9 @@ quic_renew_conn(struct quic_conn *c, struct mono now)
 		return;
 	/* Ids are given up, and ngtcp2 ends a connection that owes its peer
 	 * the end of 16.  So: not faster than they can be acknowledged, and not
-	 * while nothing comes back; then nothing was learned either that could
-	 * be wrong. */
-	if (c->heard_ns == p->heard_ns ||
-	    mono_before(now, damper_next(&p->damper)))
+	 * before the last path was validated; by then nothing was learned
+	 * either that could be wrong. */
+	if (p->is_validating || mono_before(now, damper_next(&p->damper)))
 		return;
 	p->local.sin_addr.s_addr++;
 	/* Without a spare id, or before the peer is sure of the handshake, it
@@ -70,8 +76,14 @@ quic_renew_conn(struct quic_conn *c, struct mono now)
 		c->conn, &p->path, quic_conn_clock(c, now)) != 0) {
 		p->local.sin_addr.s_addr--;
 	} else {
-		p->heard_ns = c->heard_ns;
+		p->is_validating = true;
 		damper_served(&p->damper, now);
 	}
 	quic_conn_touch(c);
+}
+
+void
+quic_renew_validated(struct quic_conn *c)
+{
+	c->path.is_validating = false;
 }

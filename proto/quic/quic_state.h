@@ -75,8 +75,8 @@ TAILQ_HEAD(quic_stream_queue, quic_stream);
 /* Addresses that only ngtcp2 ever sees; see quic_renew.c. */
 struct quic_path {
 	struct sockaddr_in local, remote;
-	ngtcp2_path path;  /* points to the two */
-	uint64_t heard_ns; /* of the connection, when it was renewed last */
+	ngtcp2_path path; /* points to the two */
+	bool is_validating;
 	struct damper damper;
 };
 

@@ -311,10 +311,13 @@ def family(root, table):
 
 
 def daemons_of(env):
-    """The on-demand daemon of a side, found by its runtime folder."""
+    """The on-demand daemon of a side, found by its runtime folder.  A worker
+    looks like its daemon until it executes its program."""
     found = []
-    for pid, (_, name, _) in processes().items():
-        if not name.startswith('derptund'):
+    table = processes()
+    for pid, (parent, name, _) in table.items():
+        if not name.startswith('derptund') or \
+                table.get(parent, (0, ''))[1].startswith('derptund'):
             continue
         try:
             with open(f'/proc/{pid}/environ', 'rb') as f:

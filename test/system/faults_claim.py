@@ -68,8 +68,6 @@ def vanishing(lab, relay, kind, sig):
                    for n in range(len(DELAYS))])
         gone = time.monotonic()
         waits = [None] * len(ids)
-        # A share whose opener says goodbye after it was there has ended.
-        over = [n for n, (p, _) in enumerate(offers) if not p.alive()]
         while None in waits:
             states = {e['id']: e['state'] for e in a.endpoints()}
             for n, ident in enumerate(ids):
@@ -79,10 +77,12 @@ def vanishing(lab, relay, kind, sig):
             if time.monotonic() > gone + BACK:
                 raise AssertionError(f'after {BACK} s: {states}')
             time.sleep(0.2)
-        over = {n for n, (p, _) in enumerate(offers) if not p.alive()}
+        # A share whose opener says goodbye after it was there has ended.
+        left = {e['id'] for e in a.endpoints()}
+        over = {n for n, ident in enumerate(ids) if ident not in left}
         for n in over:
             if kind != 'share' or sig != signal.SIGINT or \
-                    offers[n][0].proc.returncode != 0:
+                    f.wait_exit(offers[n][0], 15) != 0:
                 raise AssertionError(f'{DELAYS[n]} s: listener ended: '
                                      f'{offers[n][0].said()}')
 

@@ -117,6 +117,25 @@ def end(sides, processes):
             12, 'idle exit')
 
 
+def guarded(pid, is_worker, secrets):
+    """What /proc tells of a process."""
+    for file in ('cmdline', 'environ'):
+        search(file, read(f'/proc/{pid}/{file}'), secrets)
+    if is_worker and not l.is_sanitized(pid):
+        f.expect(read(f'/proc/{pid}/environ').rstrip(b'\0'), b'',
+                 'environment')
+    limits = read(f'/proc/{pid}/limits').decode()
+    m = re.search(r'Max core file size +(\S+) +(\S+)', limits)
+    f.expect(m.groups(), ('0', '0'), 'core limit')
+    status = read(f'/proc/{pid}/status').decode()
+    for field, want in (('Uid', [str(NOBODY)] * 4), ('CapEff', ['0' * 16]),
+                        ('NoNewPrivs', ['1'])):
+        m = re.search(rf'^{field}:\s+(.*)$', status, re.M)
+        f.expect(m.group(1).split(), want, field)
+    # Not dumpable: its files in /proc belong to root.
+    f.expect(os.stat(f'/proc/{pid}/environ').st_uid, 0, 'its owner')
+
+
 def secrecy(lab, relay):
     sides, processes, tokens = on_demand(lab, relay)
     secrets = secrets_of(*tokens)
@@ -126,28 +145,12 @@ def secrecy(lab, relay):
         daemons = l.daemons_of(env)
         f.expect(len(daemons), 1, f'daemons of {side}')
         for pid in l.family(daemons[0], table):
-            name = table[pid][1]
-            for file in ('cmdline', 'environ'):
-                search(f'{file} of {name}', read(f'/proc/{pid}/{file}'),
-                       secrets)
-            if pid != daemons[0] and not l.is_sanitized(pid):
-                f.expect(read(f'/proc/{pid}/environ').rstrip(b'\0'), b'',
-                         f'environment of {name}')
-            limits = read(f'/proc/{pid}/limits').decode()
-            m = re.search(r'Max core file size +(\S+) +(\S+)', limits)
-            f.expect(m.groups(), ('0', '0'), f'core limit of {name}')
-            status = read(f'/proc/{pid}/status').decode()
-            f.expect(re.search(r'^Uid:\s+(.*)$', status, re.M).group(1)
-                     .split(), [str(NOBODY)] * 4, f'uid of {name}')
-            f.expect(re.search(r'^CapEff:\s+(\S+)$', status, re.M).group(1),
-                     '0' * 16, f'capabilities of {name}')
-            f.expect(re.search(r'^NoNewPrivs:\s+(\S+)$', status, re.M)
-                     .group(1), '1', f'no_new_privs of {name}')
-            # Not dumpable: its files in /proc belong to root.  A spare that
-            # started this moment says so first thing, before any secret.
-            l.until(lambda file=f'/proc/{pid}/environ':
-                    f.expect(os.stat(file).st_uid, 0, 'its owner'),
-                    STARTED_S, f'/proc/PID of {name}')
+            # A spare that started this moment is its daemon's image until
+            # it executes its program, which then says first thing, before
+            # any secret, that it may not be looked at.
+            l.until(lambda pid=pid, is_worker=pid != daemons[0]:
+                    guarded(pid, is_worker, secrets),
+                    STARTED_S, f'/proc/PID of {table[pid][1]}')
             seen += 1
     if seen < 2 + 2 + 2 + 2:
         raise AssertionError(f'only {seen} processes seen')

@@ -228,7 +228,8 @@ def server_tokens(lab, _relay):
 def short_lived(lab, _relay):
     """Minted by the tool for some seconds, used too late."""
     w = Watch(lab)
-    when = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(time.time() + 3))
+    end = int(time.time()) + 5
+    when = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(end))
     status, server, err = f.run(lab, w.env, 'derptun', 'token', 'server',
                                 '--expires', when)
     f.expect((status, err), (0, ''), 'token server')
@@ -237,7 +238,7 @@ def short_lived(lab, _relay):
     status, client, err = f.run(lab, w.env, 'derptun', 'token', 'client',
                                 '--token-file', path, '--expires', when)
     f.expect((status, err), (0, ''), 'token client')
-    time.sleep(3.1)
+    time.sleep(max(end + 1 - time.time(), 0))
     w.refuse(2, 'derptun token expired', 'derptun', 'open', '--token',
              client.strip())
     w.refuse(1, 'derptun token expired', 'derptun', 'serve', '--tcp',

@@ -17,6 +17,7 @@ import time
 import lab_world as w
 from lab_world import l
 
+SO_RCVBUFFORCE = 33
 SIOCETHTOOL = 0x8946
 # ETHTOOL_STXCSUM, STSO, SGSO: a frame on such a cable is a packet.
 OFFLOADS = (0x17, 0x1f, 0x24)
@@ -137,14 +138,17 @@ def slow(shim, ends, _):
     """Delay one way: the answer comes after it."""
     shim.set('up', 'udp', delay_us=50000)
     up, down = ends
-    start = time.monotonic()
-    up.send(b'0000')
     down.settimeout(1)
-    down.recv(100)
-    taken = time.monotonic() - start
-    if not 0.05 <= taken < 0.09:
-        raise AssertionError(f'{taken * 1000:.1f} ms')
-    return f'{taken * 1000:.1f} ms'
+    taken = []
+    for _ in range(20):
+        start = time.monotonic()
+        up.send(b'0000')
+        down.recv(100)
+        taken.append(time.monotonic() - start)
+    # Others may be using the machine, most of the time.
+    if min(taken) < 0.05 or min(taken) >= 0.09:
+        raise AssertionError(f'{[round(t * 1000, 1) for t in taken]} ms')
+    return f'{min(taken) * 1000:.1f} to {max(taken) * 1000:.1f} ms'
 
 
 def black(shim, ends, stream):
@@ -225,6 +229,8 @@ def main():
         for ns, host in ((a, '10.0.0.1'), (c, '10.0.0.2')):
             with ns:
                 ends.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                # All that is sent, however late its reader.
+                ends[-1].setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
                 ends[-1].bind((host, 0))
         ends[0].connect(ends[1].getsockname())
         stream = streamer(a, c)

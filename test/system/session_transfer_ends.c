@@ -140,6 +140,32 @@ case_cancel_early(void)
 	job_finish();
 }
 
+static bool
+has_listener(struct world *w)
+{
+	return w->listener.pid != 0;
+}
+
+/* All that the claimant says is there before the issuer's worker begins. */
+static void
+case_cancel_late(void)
+{
+	struct job j = { .name = "cancel before the other begins", .size = 10 };
+
+	job_begin(&j);
+	job_world.late_listener = true;
+	OK(world_run(&job_world, has_listener, 10000), "late: a listener");
+	stop(&job_world.claimer, -ECANCELED);
+	OK(world_run(&job_world, world_claimer_ended, 10000),
+	    "late: claimant ends");
+	(void)kill(job_world.listener.pid, SIGCONT);
+	OK(world_run(&job_world, world_listener_ended, 10000),
+	    "late: issuer ends");
+	EQ_INT(job_world.listener.reason.code, -DT_ERR_PEER_ABORTED,
+	    "late: it was told");
+	job_finish();
+}
+
 /* One end dies in the middle. */
 static void
 case_killed(void)
@@ -309,6 +335,7 @@ static const struct job_case cases[] = {
 	{ "refusals", case_refusals },
 	{ "cancel", case_cancel },
 	{ "cancel_early", case_cancel_early },
+	{ "cancel_late", case_cancel_late },
 	{ "killed", case_killed },
 	{ "broken_pipe", case_broken_pipe },
 	{ "violations", case_violations },

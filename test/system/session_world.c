@@ -164,6 +164,8 @@ start_end(struct end *e, int control[2], int packets[2])
 		_exit(127);
 	}
 	world_need(e->pid > 0, "fork");
+	if (e == &e->w->listener && e->w->late_listener)
+		(void)kill(e->pid, SIGSTOP);
 	fd_close(&control[1]);
 	fd_close(&packets[1]);
 	p.fd = control[0];

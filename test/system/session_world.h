@@ -71,6 +71,7 @@ struct world {
 	bool is_sibling;    /* neither learns that the other is one of ours */
 	bool no_ready;      /* and the ready exchange is lost */
 	bool hold_listener; /* accept, but start no listener */
+	bool late_listener; /* it is stopped before it begins */
 	uint8_t claim[IPC_MAX_ENVELOPE]; /* the first one, as sent */
 	size_t claim_len;
 	struct key32 envelope_key; /* transfers, as the next two */

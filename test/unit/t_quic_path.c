@@ -241,6 +241,64 @@ test_renew(bool client, bool server)
 	pair_free(p);
 }
 
+#ifdef VALGRIND
+#define MOVES_SEEDS 1
+#else
+#define MOVES_SEEDS 12
+#endif
+
+/* Moved again and again, mostly after an outage, told or not; what was sent
+ * before comes late. */
+static void
+move_once(struct pair *p)
+{
+	(void)pair_run(p, (int64_t)(pair_rand(p) % 1500) * MONO_MS, NULL);
+	if (pair_rand(p) % 2 == 0) {
+		p->hole = true;
+		(void)pair_run(
+		    p, (int64_t)(pair_rand(p) % 2900) * MONO_MS, NULL);
+	}
+	/* Some find the next path dead as well. */
+	if (pair_rand(p) % 4 == 0) {
+		quic_endpoint_renew(p->side[0].ep, p->now);
+		(void)pair_run(
+		    p, (int64_t)(pair_rand(p) % 500) * MONO_MS, NULL);
+	}
+	p->hole = false;
+	p->delay_us =
+	    (int64_t)(pair_rand(p) % (pair_rand(p) % 4 == 0 ? 300000 : 30000));
+	for (int i = 0; i < 2; i++)
+		if (pair_rand(p) % 2 == 0)
+			quic_endpoint_kick(p->side[i].ep, p->now);
+	quic_endpoint_renew(p->side[0].ep, p->now);
+}
+
+static void
+test_moves(void)
+{
+	for (int seed = 0; seed < MOVES_SEEDS; seed++) {
+		struct pair *p = pair_new(100 + (uint64_t)seed);
+		int n_closed, n = 0;
+
+		p->us_per_pkt = 500;
+		make_renewable(p, true, true);
+		p->side[1].echo_len = UINT64_C(10000000000);
+		p->loss_permille = (unsigned)seed;
+		p->jitter_us = 1 + pair_rand(p) % (10 * MONO_MS);
+		(void)pair_must_open(&p->side[0], UINT64_C(10000000000));
+		do {
+			move_once(p);
+			n_closed = p->side[0].n_closed + p->side[1].n_closed;
+		} while (n_closed == 0 && ++n < 40);
+		OK(n_closed == 0, "lives after %d moves, codes %llu, %llu", n,
+		    (unsigned long long)p->side[0].why.code,
+		    (unsigned long long)p->side[1].why.code);
+		OK(!p->side[0].streams->bad && !p->side[1].streams->bad,
+		    "all bytes in their places");
+		pair_free(p);
+	}
+}
+
 /* A fast path dies, and a slower, longer one takes its place: how much passes
  * in the first two seconds? */
 static uint64_t
@@ -430,6 +488,7 @@ main(void)
 	test_renew(true, false);
 	test_renew(false, true);
 	test_renew(false, false);
+	test_moves();
 	test_renew_speed();
 	test_revive();
 	test_few_lost();
