@@ -330,6 +330,16 @@ def daemons_of(env):
     return found
 
 
+def wait_for_handler(pid, signo, timeout=15):
+    """Until a process that was just started catches a signal."""
+    def check():
+        with open(f'/proc/{pid}/status', encoding='utf-8') as f:
+            mask = re.search(r'^SigCgt:\s+(\S+)$', f.read(), re.M).group(1)
+        if not int(mask, 16) >> (signo - 1) & 1:
+            raise AssertionError('it does not')
+    until(check, timeout, f'a handler of signal {signo}')
+
+
 def wait_for_port(host, port, timeout=15):
     deadline = time.monotonic() + timeout
     while True:

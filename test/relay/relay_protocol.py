@@ -350,7 +350,7 @@ def t_handshake_deadline(relay):
     dripping = after_upgrade(relay)
     dripping.write(struct.pack(">BI", CLIENT_INFO, 1000))
     before = relay.derp("handshake_timeouts")
-    while time.monotonic() - start < 9:
+    while time.monotonic() - start < 8:
         dripping.write(b"x")
         time.sleep(0.5)
     for c in (silent, waiting, dripping):
@@ -418,7 +418,8 @@ def t_ping_flood(relay):
     """pings while one pong is queued are swallowed"""
     with Client(relay) as c:
         c.write(frame(PING, b"12345678") * 50)
-        count = 0
+        count = 1
+        c.read()
         while c.try_read(0.3) is not None:
             count += 1
         true(1 <= count <= 5, f"{count} pongs")

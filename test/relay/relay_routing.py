@@ -15,6 +15,8 @@ from tap import equal, test, true
 tap.need_nacl()
 from derp import (  # noqa: E402
     GONE,
+    PING,
+    PONG,
     RECV,
     SEND,
     Client,
@@ -51,6 +53,15 @@ def t_delivery_sizes(relay):
             equal(b.packet(), (a.key.public, data), size)
 
 
+def answers(c):
+    """What came before the answer to a ping."""
+    c.write(frame(PING, b"unknown?"))
+    got = []
+    while (f := c.read()) != (PONG, b"unknown?"):
+        got.append(f)
+    return got
+
+
 @test("unknown-destination")
 def t_unknown_destination(relay):
     """unknown key: silence for data, limited NotHere for disco"""
@@ -62,16 +73,16 @@ def t_unknown_destination(relay):
         equal(relay.dropped("unknown_dest") - before, 1)
         for _ in range(10):
             c.send(nobody, disco())
-        got = []
-        while (f := c.try_read(0.3)) is not None:
-            got.append(f)
-        equal(got, [(GONE, nobody + b"\x01")] * 3)
+        start = time.monotonic()
+        equal(answers(c), [(GONE, nobody + b"\x01")] * 3)
         # One comes back each second.
-        time.sleep(0.8)
-        c.send(nobody, disco())
-        equal(c.try_read(0.3), (GONE, nobody + b"\x01"))
-        c.send(nobody, disco())
-        equal(c.try_read(0.3), None)
+        time.sleep(1.1)
+        for _ in range(2):
+            c.send(nobody, disco())
+        got = answers(c)
+        passed = int(time.monotonic() - start)
+        true(1 <= len(got) <= max(1, passed), (got, passed))
+        equal(set(got), {(GONE, nobody + b"\x01")})
 
 
 def stalled(relay):
@@ -147,16 +158,18 @@ def t_dead_receiver(relay):
     """a receiver that never reads is cut off about 2 s after it blocks"""
     before = relay.derp("sclient_write_timeouts")
     with Client(relay) as a, stalled(relay) as b:
+        start = time.monotonic()
         for i in range(1000):
             a.send(b.key.public, bytes(6000))
-        start = time.monotonic()
         true(relay.derp("sclient_write_timeouts") == before, "too early")
+        full = time.monotonic()
         equal(
             relay.wait_for("sclient_write_timeouts", before + 1, 6),
             before + 1,
         )
-        took = time.monotonic() - start
-        true(1.5 < took < 4, f"after {took:.1f} s")
+        end = time.monotonic()
+        took = f"after {end - start:.1f} s"
+        true(1.5 < end - start and end - full < 4, took)
         # The sender got nothing from it, so is not told; it still works.
         a.ping()
 
@@ -281,7 +294,7 @@ def t_stun_bad(relay):
         b"\x01\x01" + good[2:],
         os.urandom(1472),
     ):
-        equal(ask(relay, data)[0], None, data[:24].hex())
+        equal(ask(relay, data, wait=0.4)[0], None, data[:24].hex())
     true(ask(relay, request()[1])[0] is not None)
 
 

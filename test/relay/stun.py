@@ -23,10 +23,10 @@ def request(software=b"tailnode", crc_xor=0, tail=b"", order="normal"):
     return tx, head + attrs + mark + tail
 
 
-def ask(relay, data, host=None):
+def ask(relay, data, host=None, wait=5):
     family = socket.AF_INET6 if ":" in (host or relay.host) else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as s:
-        s.settimeout(0.4)
+        s.settimeout(wait)
         s.connect((host or relay.host, relay.stun_port))
         s.send(data)
         try:

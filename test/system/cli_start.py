@@ -57,7 +57,7 @@ while True:
     c.sendall((json.dumps({"jsonrpc": "2.0", "method": "hello", "params": {
         "protocol": 1, "version": "s", "pid": os.getpid(), "uid": 0,
         "netns": netns, "system": False}}) + "\\n").encode())
-    c.settimeout(1)
+    c.settimeout(10)
     try:
         r = json.loads(c.recv(65536))
     except (OSError, ValueError):

@@ -28,8 +28,6 @@ RECONNECT = 30
 # What ended has left nothing behind after this: links linger for 1 s, workers
 # have 1 s to end.
 SETTLE = 8
-# A session's program that waits to be needed; the kernel cuts names.
-SPARE = 'derptun-spare'
 
 
 class Service(l.Service):
@@ -184,13 +182,19 @@ class Daemon:
     def fds(self):
         """How many descriptors it has, but for those of its spares: two of a
         worker's, one of a relay connection."""
-        table = l.processes()
-        workers = [p for p in l.family(self.pid, table)
-                   if table[p][1] == SPARE]
         with Rpc(self.socket) as rpc:
-            relays = [r for r in rpc.call('daemon.status')['relays']
-                      if r['state'] == 'spare']
-            return fds_of(self.pid) - 1 - 2 * len(workers) - len(relays)
+            while True:
+                before = self.spawned()
+                status = rpc.call('daemon.status')
+                count = fds_of(self.pid)
+                if before == self.spawned():
+                    break
+        spares = before - {w['pid'] for w in status['workers']}
+        relays = [r for r in status['relays'] if r['state'] == 'spare']
+        return count - 1 - 2 * len(spares) - len(relays)
+
+    def spawned(self):
+        return l.family(self.pid, l.processes()) - {self.pid}
 
     def all_fds(self):
         """Those of the daemon and of its workers."""

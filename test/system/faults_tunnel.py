@@ -320,9 +320,8 @@ def starved(lab, relay):
             s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             s.connect(str(a.socket))
             crowd.append(s)
-        time.sleep(0.2)
-        if f.fds_of(a.pid) < 48 * 3 / 4:
-            raise AssertionError('there are descriptors enough')
+        l.until(lambda: f.expect(f.fds_of(a.pid) >= 48 * 3 / 4, True,
+                                 'few descriptors left'), 10, 'a crowd')
         before = l.processes()[a.pid][2]
         time.sleep(1.5)
         spent = l.processes()[a.pid][2] - before

@@ -263,7 +263,7 @@ def signals(world):
     with Host(world, 'blocked') as host:
         for signo in (signal.SIGINT, signal.SIGTERM):
             p = host.start(world.lab.our('derphole'), '--timeout', '60s')
-            time.sleep(0.5)
+            l.wait_for_handler(p.pid, signo)
             p.send_signal(signo)
             out, err = p.communicate(timeout=SLACK)
             equal((p.returncode, out, err), (128 + signo, '', ''),

@@ -12,7 +12,7 @@ import time
 
 NS = f'netif-{os.getpid()}'
 # netif settles for 200 ms; the rest is for a loaded machine.
-WAIT = 5
+WAIT = 15
 
 
 class Tap:
@@ -130,7 +130,7 @@ def run(tap, watch):
             time.sleep(0.25)
     ip('addr', 'add', '192.168.9.9/32', 'dev', 'net0')
     count, last = 0, None
-    while (line := watch.quiet(4)) is not None:
+    while (line := watch.quiet(8)) is not None:
         count, last = count + 1, line
     tap.ok(4 <= count <= 10, f'flapping: {count} lines')
     tap.ok(last is not None and '192.168.9.9' in last[2],

@@ -39,7 +39,7 @@ def round_trip(home, watch, protocol):
         assert not one.is_reached(external), 'it is still open'
         assert two.is_reached(other), 'the other one is closed too'
         end = watch.stop()
-        assert not home.rules(), f'left: {home.rules()}'
+        p.all_gone(home)
         return f'mapped after {took * 1000:.0f} ms, ' \
             f'ended in {end * 1000:.0f} ms'
 
@@ -93,7 +93,7 @@ def renewal(home, watch, folder):
         asked = daemon.log().count('PCP request received')
         assert 3 <= asked <= 5, f'{asked} requests in 15 s'
         watch.stop()
-        assert not home.rules(), f'left: {home.rules()}'
+        p.all_gone(home)
 
 
 def restart(home, watch, folder):
@@ -115,7 +115,7 @@ def restart(home, watch, folder):
             l.until(back, 30, 'mappings after a restart')
         watch.quiet(0.1)
         watch.stop()
-        assert not home.rules(), f'left: {home.rules()}'
+        p.all_gone(home)
 
 
 def lost_gateway(home, watch, folder):
@@ -135,7 +135,7 @@ def lost_gateway(home, watch, folder):
         watch.say(f'unwant {s.port}', f'want {s.port}')
         watch.mapped(s.port, p.PCP)
         watch.stop()
-        assert not home.rules(), f'left: {home.rules()}'
+        p.all_gone(home)
 
 
 def moved_host(home, watch, folder):
@@ -169,7 +169,7 @@ def killed_worker(home, watch, folder):
         assert watch.mapped(s.port, p.PCP) == external, 'another port'
         assert s.is_reached(external), 'a stranger does not get in'
         watch.stop()
-        assert not home.rules(), f'left: {home.rules()}'
+        p.all_gone(home)
 
 
 def on_demand(home, watch, folder):
@@ -202,7 +202,7 @@ def many(home, watch, folder):
         end = watch.stop()
 
         def none():  # asked in time, done in the router's own
-            assert not home.rules(), f'left: {home.rules()}'
+            p.all_gone(home)
         l.until(none, 30, 'removal of all')
         return f'{len(ports)} mapped after {took:.2f} s, gone after {end} s'
 

@@ -9,7 +9,6 @@ import os
 import socket
 import struct
 import threading
-import time
 
 import portmap_lab as p
 
@@ -77,6 +76,7 @@ class Gateway:
                         'counter name beyond drop')
         self.home = home
         self.sockets = []
+        self.threads = []
         with home.router:
             if udp:
                 self._start(self._datagrams, 'udp',
@@ -98,9 +98,10 @@ class Gateway:
         self.sockets.append(s)
         return s
 
-    @staticmethod
-    def _start(target, *args):
-        threading.Thread(target=target, args=args, daemon=True).start()
+    def _start(self, target, *args):
+        self.threads.append(
+            threading.Thread(target=target, args=args, daemon=True))
+        self.threads[-1].start()
 
     def _datagrams(self, name, sock):
         sock.settimeout(0.2)
@@ -126,7 +127,8 @@ class Gateway:
             except OSError:
                 return
             self.count['http'] += 1
-            self._start(self._serve, conn)
+            threading.Thread(target=self._serve, args=(conn,),
+                             daemon=True).start()
 
     def _serve(self, conn):
         with conn:
@@ -153,7 +155,9 @@ class Gateway:
 
     def __exit__(self, *exc):
         self.closing = True
-        time.sleep(0.3)
+        # A thread that still waits at its socket keeps the port.
+        for t in self.threads:
+            t.join(5)
         for s in self.sockets:
             s.close()
 

@@ -259,6 +259,13 @@ def gone_in(home, external, seconds=WAIT):
     l.until(check, seconds, 'removal')
 
 
+def all_gone(home, seconds=WAIT):
+    """Also what a router is only just removing."""
+    def check():
+        assert not home.rules(), f'left: {home.rules()}'
+    l.until(check, seconds, 'removal of all')
+
+
 def seconds_since(start):
     return time.monotonic() - start
 

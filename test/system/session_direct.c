@@ -118,7 +118,7 @@ static void
 explain(struct end *e)
 {
 	world_explain(e);
-	for (int i = 0; i < 20 && !e->explained; i++)
+	for (int i = 0; i < 1000 && !e->explained; i++)
 		(void)world_run(&w, world_never, 10);
 }
 

@@ -127,6 +127,74 @@ check_apps(const char *name, uint64_t up, uint64_t down)
 	    kind_name, name);
 }
 
+/* Open descriptors of a worker that is doing nothing any more. */
+static int
+settled_fds(pid_t pid)
+{
+	int n, before = -1;
+
+	for (;;) {
+		(void)world_run(&w, world_never, 300);
+		n = world_count_fds(pid);
+		if (n == before)
+			return n;
+		before = n;
+	}
+}
+
+static void
+check_fds(pid_t pid, int want, const char *what)
+{
+	for (int i = 0; i < 100 && world_count_fds(pid) != want; i++)
+		(void)world_run(&w, world_never, 100);
+	EQ_INT(world_count_fds(pid), want, "%s: %s keeps no descriptors",
+	    kind_name, what);
+}
+
+static unsigned wanted;
+
+static bool
+is_decided(struct world *unused)
+{
+	(void)unused;
+	return w.listener.decisions >= wanted;
+}
+
+static bool
+is_handed_back(struct world *unused)
+{
+	(void)unused;
+	return w.listener.claims_back >= wanted;
+}
+
+/* Inject, and then: so many, and not one more. */
+static void
+check_answer(const void *claim, size_t len, bool (*until)(struct world *w),
+    unsigned n, const char *what)
+{
+	world_inject(&w.listener, claim, len);
+	wanted = n;
+	(void)world_run(&w, until, 10000);
+	(void)world_run(&w, world_never, 100);
+	EQ_INT(
+	    until == is_decided ? w.listener.decisions : w.listener.claims_back,
+	    n, "%s: %s", kind_name, what);
+}
+
+static bool
+is_described(struct world *unused)
+{
+	(void)unused;
+	return w.claimer.described;
+}
+
+static bool
+is_probed(struct world *unused)
+{
+	(void)unused;
+	return w.claimer.probed != -1 || w.listener.probed != -1;
+}
+
 static void
 case_life(enum ipc_kind kind)
 {
@@ -174,23 +242,19 @@ case_life(enum ipc_kind kind)
 		OK(world_is_confined(w.claimer.pid) &&
 			world_is_confined(w.listener.pid),
 		    "%s: both are confined", kind_name);
-	world_run(&w, world_never, 300);
-	fds[0] = world_count_fds(w.claimer.pid);
-	fds[1] = world_count_fds(w.listener.pid);
+	fds[0] = settled_fds(w.claimer.pid);
+	fds[1] = settled_fds(w.listener.pid);
 	backend_sends = 3000;
 	for (int i = 0; i < 100; i++)
 		add_client(port, 2000);
 	OK(world_run(&w, all_done, PATIENCE_MS), "%s: 100 at once", kind_name);
 	check_apps("100 at once", 2000, 3000);
 	drop_apps();
-	world_run(&w, world_never, 300);
-	EQ_INT(world_count_fds(w.claimer.pid), fds[0],
-	    "%s: claimer keeps no descriptors", kind_name);
-	EQ_INT(world_count_fds(w.listener.pid), fds[1],
-	    "%s: listener keeps no descriptors", kind_name);
+	check_fds(w.claimer.pid, fds[0], "claimer");
+	check_fds(w.listener.pid, fds[1], "listener");
 
 	world_stop(&w.claimer);
-	OK(world_run(&w, world_is_ended, 1500), "%s: STOP ends both",
+	OK(world_run(&w, world_is_ended, 10000), "%s: STOP ends both",
 	    kind_name);
 	EQ_INT(w.claimer.reason.code, 0, "%s: claimer's code", kind_name);
 	EQ_INT(w.listener.reason.code, 0, "%s: listener's code", kind_name);
@@ -211,9 +275,8 @@ case_refused(enum ipc_kind kind)
 	add_client(port, 10);
 	(void)world_run(&w, clients_done, 5000);
 	drop_apps();
-	world_run(&w, world_never, 300);
-	fds[0] = world_count_fds(w.claimer.pid);
-	fds[1] = world_count_fds(w.listener.pid);
+	fds[0] = settled_fds(w.claimer.pid);
+	fds[1] = settled_fds(w.listener.pid);
 	for (int round = 0; round < 25; round++) {
 		for (int i = 0; i < 40; i++)
 			add_client(port, 10);
@@ -225,17 +288,14 @@ case_refused(enum ipc_kind kind)
 	}
 	EQ_INT(good, 1000, "%s: 1000 refused connections end", kind_name);
 	EQ_INT(w.n_dials, 1001, "%s: each was dialled", kind_name);
-	world_run(&w, world_never, 300);
-	EQ_INT(world_count_fds(w.claimer.pid), fds[0],
-	    "%s: refused: claimer keeps no descriptors", kind_name);
-	EQ_INT(world_count_fds(w.listener.pid), fds[1],
-	    "%s: refused: listener keeps no descriptors", kind_name);
+	check_fds(w.claimer.pid, fds[0], "refused: claimer");
+	check_fds(w.listener.pid, fds[1], "refused: listener");
 	dial_result = 0;
 	backend_sends = 5;
 	add_client(port, 5);
 	OK(world_run(&w, all_done, 5000), "%s: and then one works", kind_name);
 	world_describe(&w.claimer);
-	world_run(&w, world_never, 100);
+	(void)world_run(&w, is_described, 10000);
 	EQ_INT(w.claimer.description.streams_refused, 1001,
 	    "%s: the claimer knows that they were refused", kind_name);
 	finish();
@@ -271,14 +331,14 @@ case_killed(enum ipc_kind kind, bool claimer)
 	dead = claimer ? &w.claimer : &w.listener;
 	left = dead->other;
 	(void)world_run(&w, world_is_ready, 5000);
-	world_probe(left, 500);
-	world_run(&w, world_never, 300);
+	world_probe(left, 5000);
+	(void)world_run(&w, is_probed, 10000);
 	EQ_INT(left->probed, 1, "%s: probe of a living peer", kind_name);
 	(void)kill(dead->pid, SIGKILL);
 	(void)world_run(&w, world_never, 50);
 	t0 = mono_now();
 	world_probe(left, 500);
-	world_run(&w, world_never, 800);
+	(void)world_run(&w, is_probed, 10000);
 	EQ_INT(left->probed, 0, "%s: probe of a dead peer", kind_name);
 	OK(world_run(
 	       &w, claimer ? world_listener_ended : world_claimer_ended, 16000),
@@ -302,21 +362,15 @@ case_claims(enum ipc_kind kind)
 	(void)world_run(&w, world_is_ready, 5000);
 	(void)world_run(&w, world_never, 300);
 	w.listener.decisions = 0;
-	world_inject(&w.listener, w.claim, w.claim_len);
-	(void)world_run(&w, world_never, 100);
-	EQ_INT(w.listener.decisions, 1, "%s: the same claim is answered",
-	    kind_name);
+	check_answer(
+	    w.claim, w.claim_len, is_decided, 1, "the same claim is answered");
 	EQ_INT(w.listener.claims_back, 0, "%s: and not handed back", kind_name);
 	memcpy(changed, w.claim, w.claim_len);
 	changed[w.claim_len] = ' '; /* same content, other bytes */
-	world_inject(&w.listener, changed, w.claim_len + 1);
-	(void)world_run(&w, world_never, 100);
-	EQ_INT(
-	    w.listener.decisions, 2, "%s: as content, not as bytes", kind_name);
-	world_inject(&w.listener, foreign, sizeof(foreign) - 1);
-	(void)world_run(&w, world_never, 100);
-	EQ_INT(
-	    w.listener.claims_back, 1, "%s: another one goes back", kind_name);
+	check_answer(changed, w.claim_len + 1, is_decided, 2,
+	    "as content, not as bytes");
+	check_answer(foreign, sizeof(foreign) - 1, is_handed_back, 1,
+	    "another one goes back");
 	for (int i = 0; i < 200; i++)
 		world_inject(&w.listener, foreign, sizeof(foreign) - 1);
 	(void)world_run(&w, world_never, 200);
@@ -334,10 +388,9 @@ static void
 case_stop_in_handshake(enum ipc_kind kind)
 {
 	begin(kind, false);
-	for (int i = 0; i < 200 && w.listener.pid == 0; i++)
-		(void)world_run(&w, world_never, 1);
+	(void)world_run(&w, world_has_listener, 10000);
 	world_stop(&w.claimer);
-	OK(world_run(&w, world_is_ended, 2000),
+	OK(world_run(&w, world_is_ended, 10000),
 	    "%s: STOP in the handshake ends both", kind_name);
 	EQ_INT(w.claimer.reason.code, 0, "%s: claimer: asked for", kind_name);
 	EQ_INT(w.listener.reason.code, 0, "%s: listener: clean", kind_name);
@@ -350,8 +403,7 @@ case_silent_claimer(enum ipc_kind kind)
 	struct mono t0 = mono_now();
 
 	begin(kind, false);
-	for (int i = 0; i < 200 && w.listener.pid == 0; i++)
-		(void)world_run(&w, world_never, 1);
+	(void)world_run(&w, world_has_listener, 10000);
 	w.cut = true;
 	OK(world_run(&w, world_listener_ended, 20000),
 	    "%s: a claimer that falls silent", kind_name);
@@ -371,7 +423,7 @@ case_daemon_gone(enum ipc_kind kind)
 	(void)world_run(&w, world_is_ready, 5000);
 	chan_free(w.listener.control);
 	w.listener.control = NULL;
-	for (int i = 0; i < 100 && got == 0; i++) {
+	for (int i = 0; i < 1000 && got == 0; i++) {
 		got = waitpid(w.listener.pid, &status, WNOHANG);
 		(void)usleep(10000);
 	}

@@ -140,12 +140,6 @@ case_cancel_early(void)
 	job_finish();
 }
 
-static bool
-has_listener(struct world *w)
-{
-	return w->listener.pid != 0;
-}
-
 /* All that the claimant says is there before the issuer's worker begins. */
 static void
 case_cancel_late(void)
@@ -154,7 +148,8 @@ case_cancel_late(void)
 
 	job_begin(&j);
 	job_world.late_listener = true;
-	OK(world_run(&job_world, has_listener, 10000), "late: a listener");
+	OK(world_run(&job_world, world_has_listener, 10000),
+	    "late: a listener");
 	stop(&job_world.claimer, -ECANCELED);
 	OK(world_run(&job_world, world_claimer_ended, 10000),
 	    "late: claimant ends");

@@ -556,6 +556,12 @@ world_connect(unsigned short port)
 }
 
 bool
+world_has_listener(struct world *w)
+{
+	return w->listener.pid != 0;
+}
+
+bool
 world_never(struct world *w)
 {
 	(void)w;

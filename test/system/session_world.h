@@ -138,6 +138,7 @@ bool world_is_confined(pid_t pid);
 /* For world_run(). */
 bool world_never(struct world *w);
 bool world_is_ready(struct world *w);
+bool world_has_listener(struct world *w);
 bool world_is_ended(struct world *w);
 bool world_listener_ended(struct world *w);
 bool world_claimer_ended(struct world *w);

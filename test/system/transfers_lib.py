@@ -123,7 +123,7 @@ def grown(before):
 
 
 @contextlib.contextmanager
-def held(p, how, size=400 * MIB):
+def held(p, how, size=2048 * MIB):
     """A transfer in the middle of it: (sender, receiver).  The receiver of a
     pipe or fifo waits for its reader."""
     with open(p.source / 'f', 'wb') as f:

@@ -204,6 +204,7 @@ def interrupted_start(lab, relay):
     for args in (('send', home / 'text'), ('listen',), ('receive',),
                  ('ssh', 'invite')):
         q = lab.start([home / 'derphole', *args], env, cwd=home)
+        l.wait_for_handler(q.proc.pid, signal.SIGINT)
         time.sleep(0.7)
         fl.must_live(q)
         q.proc.send_signal(signal.SIGINT)

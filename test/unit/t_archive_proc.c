@@ -307,7 +307,7 @@ test_orphan(void)
 	EQ_INT(keep, sizeof(child), "started");
 	(void)kill(parent, SIGKILL);
 	(void)waitpid(parent, NULL, 0);
-	for (int i = 0; i < 100 && !gone && child > 0; i++) {
+	for (int i = 0; i < 500 && !gone && child > 0; i++) {
 		char path[64], state[256] = "";
 		FILE *f;
 

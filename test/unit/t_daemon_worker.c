@@ -85,7 +85,6 @@ test_spare(void)
 	EQ_INT(pool->spare.child.pid, spare, "one is enough");
 	w = start_worker();
 	EQ_INT(worker_pid(w), spare, "it becomes the worker");
-	loop_for(loop, 0);
 	EQ_INT(pool->spare.child.pid, 0, "no other one at once");
 	loop_for(loop, WORKER_SPARE_PAUSE_US + MONO_MS);
 	spare = pool->spare.child.pid;
