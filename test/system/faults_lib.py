@@ -381,13 +381,15 @@ class Raw:
 
 
 class Pinger:
-    """Ping-pong through an address from a process of its own, and a second
-    one on the bare service, which knows how late this machine is itself."""
+    """Ping-pong through an address from a process of its own, a second one on
+    the bare service and one on each processor that only sleeps: these know how
+    late this machine is itself."""
 
     def __init__(self, lab, address, bare):
         self.pings = [lab.start([sys.executable, __file__, a], dict(os.environ),
                                 stdin=subprocess.PIPE)
-                      for a in (address, bare)]
+                      for a in (address, bare,
+                                *map(str, sorted(os.sched_getaffinity(0))[:8]))]
         for p in self.pings:
             p.wait_line('^begun$', stream='out', timeout=15)
         self.start = time.monotonic()
@@ -409,7 +411,7 @@ class Pinger:
                 raise AssertionError(f'ping-pong broke: {m.group(4)} after '
                                      f'{m.group(1)} rounds')
             out += [int(m.group(1)), float(m.group(2)), float(m.group(3))]
-        return out[0], out[1], out[2], out[4], out[5]
+        return out[0], out[1], out[2], out[4], max(out[5::3])
 
     def check(self, pause_ms=None, p99_ms=None):
         """End it; no pause longer than pause_ms beyond the machine's own."""
@@ -425,7 +427,26 @@ class Pinger:
 
 
 def ping(address):
-    """Until end of file on stdin: one ping each 2 ms, times on stdout."""
+    with l.connect(address, 20) as conn:
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        conn.sendall(b'E')
+
+        def once():
+            data = os.urandom(64)
+            conn.sendall(data)
+            if l.read_exactly(conn, 64) != data:
+                raise AssertionError('echo differs')
+
+        measure(once)
+
+
+def watch_clock(cpu):
+    os.sched_setaffinity(0, {cpu})
+    measure(lambda: time.sleep(0.001))
+
+
+def measure(once):
+    """Until end of file on stdin: once() each 2 ms, its times on stdout."""
     times = []
     error = ''
     stop = threading.Event()
@@ -436,19 +457,13 @@ def ping(address):
 
     threading.Thread(target=watch, daemon=True).start()
     try:
-        with l.connect(address, 20) as conn:
-            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            conn.sendall(b'E')
-            while not stop.is_set():
-                start = time.monotonic()
-                data = os.urandom(64)
-                conn.sendall(data)
-                if l.read_exactly(conn, 64) != data:
-                    raise AssertionError('echo differs')
-                times.append((time.monotonic() - start) * 1000)
-                if len(times) == 1:
-                    print('begun', flush=True)
-                time.sleep(0.002)
+        while not stop.is_set():
+            start = time.monotonic()
+            once()
+            times.append((time.monotonic() - start) * 1000)
+            if len(times) == 1:
+                print('begun', flush=True)
+            time.sleep(0.002)
     except (AssertionError, OSError) as e:
         error = f'{type(e).__name__} {e}'
     times.sort()
@@ -554,4 +569,7 @@ def main(rows, argv):
 
 
 if __name__ == '__main__':
-    ping(sys.argv[1])
+    if sys.argv[1].isdigit():
+        watch_clock(int(sys.argv[1]))
+    else:
+        ping(sys.argv[1])
