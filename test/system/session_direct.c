@@ -128,7 +128,7 @@ case_lan(enum ipc_kind kind)
 	const struct ipc_explanation *e = &w.listener.explanation;
 
 	begin(kind, false, NULL);
-	OK(world_run(&w, net_both_direct, 300), "direct at once");
+	OK(world_run(&w, net_both_direct, 1000), "direct at once");
 	transfer_start(64 * MIB, 64 * MIB);
 	transfer_end("LAN", 64 * MIB, 64 * MIB);
 	world_describe(&w.claimer);

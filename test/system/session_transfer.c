@@ -247,7 +247,7 @@ case_switch(void)
 		OK(world_run(&job_world, much_moved, JOB_PATIENCE_MS),
 		    "direct");
 		job_net.hole = true;
-		OK(world_run(&job_world, net_both_relayed, 5000),
+		OK(world_run(&job_world, net_both_relayed, 15000),
 		    "path dies: relay");
 		OK(world_run(&job_world, job_is_done, JOB_PATIENCE_MS),
 		    "path dies: ends");

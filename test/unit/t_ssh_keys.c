@@ -25,7 +25,10 @@
 	"ssh-ed25519 "                                                         \
 	"AAAAC3NzaC1lZDI1NTE5AAAAIB/Xr1PMVPgr8E00WjZB3OL1RcNDKtEli5SRAuKBpvD8"
 
-static char root[] = "/tmp/t_ssh_keys.XXXXXX";
+/* In memory if possible: every key is synced. */
+static char in_memory[] = "/dev/shm/t_ssh_keys.XXXXXX";
+static char on_disk[] = "/tmp/t_ssh_keys.XXXXXX";
+static const char *root;
 static struct ssh_key key;
 static struct ssh_keys_account account;
 static struct ssh_keys_outcome outcome;
@@ -420,8 +423,10 @@ main(void)
 	char command[128];
 
 	(void)umask(022);
-	if (mkdtemp(root) == NULL || chmod(root, 0755) != 0 ||
-	    chdir(root) != 0 ||
+	root = mkdtemp(in_memory);
+	if (root == NULL)
+		root = mkdtemp(on_disk);
+	if (root == NULL || chmod(root, 0755) != 0 || chdir(root) != 0 ||
 	    ssh_key_parse(&key, KEY, strlen(KEY), NULL) != 0)
 		abort();
 	test_new();
