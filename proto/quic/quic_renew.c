@@ -11,7 +11,7 @@
  * path is the counter in the id that a packet came with.  A packet that was
  * forged or comes late has an id too, and so its own path.
  *
- * That path has a local address of its own as well.  Else ngtcp2 (up to 1.24)
+ * That path has a local address of its own as well.  Else ngtcp2 (to 1.25)
  * may go on with the id it sends to when the first packet from there was a mere
  * probe, retire it with the next path while it still falls back to it, and then
  * count it twice: the peer seems to give too many and the connection ends with
