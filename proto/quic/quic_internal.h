@@ -81,7 +81,7 @@ const ngtcp2_path *quic_renew_path(
     struct quic_conn *c, const uint8_t *pkt, size_t len);
 /** quic_renew_conn(): see quic_endpoint_renew(). */
 void quic_renew_conn(struct quic_conn *c, struct mono now);
-/** quic_renew_validated(): the path that was renewed last is, or is not. */
+/** quic_renew_validated(): the last renewal is over, whatever came of it. */
 void quic_renew_validated(struct quic_conn *c);
 
 /* quic_close.c */

@@ -311,8 +311,8 @@ case_chaos(void)
 		if (!world_is_ended(&job_world) &&
 		    (job_world.listener.pid != 0 || m == CUT))
 			mischief(m);
-		OK(world_run(&job_world, world_is_ended, JOB_PATIENCE_MS),
-		    "chaos: ends");
+		/* Before an idle end would help. */
+		OK(world_run(&job_world, world_is_ended, 8000), "chaos: ends");
 		if (job_receiver()->reason.code == 0)
 			(void)world_run(&job_world, job_is_done, 1000);
 		OK(job_sender()->reason.code != 0 ||
