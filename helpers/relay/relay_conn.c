@@ -162,10 +162,17 @@ relay_conn_put_control(
 	return 0;
 }
 
-bool
-relay_conn_is_control_empty(const struct relay_conn *c)
+int
+relay_conn_put_pong(
+    struct relay_conn *c, const void *p, size_t len, struct mono now)
 {
-	return c->control.packets == 0;
+	int r;
+
+	if (c->has_pong)
+		return -DT_ERR_FULL;
+	r = relay_conn_put_control(c, p, len, now);
+	c->has_pong = r == 0;
+	return r;
 }
 
 void

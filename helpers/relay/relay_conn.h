@@ -60,6 +60,7 @@ struct relay_conn {
 	bool is_waiting;    /* LOOP_WRITE is asked for, and stall runs */
 	bool is_turn_disco; /* whose turn it is, of disco and data */
 	bool has_write_error;
+	bool has_pong; /* one waits in control */
 	int fd;
 	struct addr remote;
 	struct loop_io *io;
@@ -111,8 +112,12 @@ int relay_conn_put_control(
 /** relay_conn_mark_dirty(): flush this one at the turn's end. */
 void relay_conn_mark_dirty(struct relay_conn *c);
 
-/** relay_conn_is_control_empty(): has all of that been written? */
-bool relay_conn_is_control_empty(const struct relay_conn *c);
+/**
+ * relay_conn_put_pong(): the same for a Pong, of which only one waits at a
+ * time: -DT_ERR_FULL while one does.
+ */
+int relay_conn_put_pong(
+    struct relay_conn *c, const void *p, size_t len, struct mono now);
 
 /** relay_conn_finish(): write what is queued, then close properly. */
 void relay_conn_finish(struct relay_conn *c);

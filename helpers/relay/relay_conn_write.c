@@ -82,8 +82,10 @@ fill(struct relay_conn *c, struct mono now)
 			return r;
 		packets = relay_queue_drop_block(q);
 		filled += len;
-		if (q == &c->control)
+		if (q == &c->control) {
+			c->has_pong = c->has_pong && q->packets > 0;
 			continue;
+		}
 		stats->packets_sent += packets;
 		stats->bytes_sent +=
 		    len - packets * DERP_FRAME_PACKET_HEADER_LEN;

@@ -101,11 +101,9 @@ on_ping(struct relay_client *cl, const struct derp_frame *f, struct mono now)
 	if (derp_frame_get_ping(f, data) < 0)
 		return -DT_ERR_PEER_PROTOCOL;
 	stats->got_ping++;
-	if (cl->has_pong && !relay_conn_is_control_empty(&cl->conn))
-		return 0;
 	n = derp_frame_put_ping(pong, true, data);
-	cl->has_pong = relay_conn_put_control(&cl->conn, pong, n, now) == 0;
-	if (cl->has_pong)
+	/* While one waits, further pings are swallowed. */
+	if (relay_conn_put_pong(&cl->conn, pong, n, now) == 0)
 		stats->sent_pong++;
 	return 0;
 }

@@ -29,7 +29,6 @@ struct relay_client {
 	struct mono admitted;
 	bool is_home;
 	bool is_not_ideal;
-	bool has_pong; /* one is queued: further pings are swallowed */
 };
 
 /**

@@ -425,6 +425,18 @@ def t_ping_flood(relay):
         true(1 <= count <= 5, f"{count} pongs")
 
 
+@test("ping-behind")
+def t_ping_behind(relay):
+    """a ping that comes with a frame the relay answers itself is answered too"""
+    nobody = Key().public
+    with Client(relay) as c:
+        for _ in range(3):
+            c.ping()
+            c.write(frame(SEND, nobody + disco()) + frame(PING, b"12345678"))
+            equal(c.read(), (GONE, nobody + b"\x01"))
+            equal(c.read(), (PONG, b"12345678"))
+
+
 @test("note-preferred")
 def t_note_preferred(relay):
     """NotePreferred: 0 and 2 bytes close, 1 moves the gauge once"""
