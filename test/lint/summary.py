@@ -19,7 +19,7 @@ TAP = re.compile(r'^(not )?ok\b\s*\d*\s*(.*)$')
 NO_PLAN = re.compile(r'^1\.\.0\s*#\s*skip\b\s*(.*)$',
                      re.IGNORECASE | re.MULTILINE)
 SKIP = re.compile(r'#\s*skip\b\s*(.*)$', re.IGNORECASE)
-REMARKS = 20  # lines of a test about its failure that are shown
+HEAD, TAIL = 4, 20  # lines of a test about its failure that are shown
 
 
 class Summary:
@@ -41,8 +41,7 @@ class Summary:
         for line in text.splitlines():
             m = TAP.match(line)
             if m is None:
-                if remarks is not None and line.startswith('#') and \
-                        len(remarks) <= REMARKS:
+                if remarks is not None and line.startswith('#'):
                     remarks.append(line)
                 continue
             lines += 1
@@ -72,7 +71,7 @@ class Summary:
                           reason[1] if reason else 'not said')
         elif len(self.failures) == before:
             self.fail(f'{label}: {result}',
-                      (entry.get('stderr') or '').splitlines()[-REMARKS:])
+                      (entry.get('stderr') or '').splitlines())
 
     def meson_log(self, path):
         """Count the tests of one log of meson."""
@@ -96,6 +95,8 @@ class Summary:
             print(f'skipped: {label}: {what} # SKIP {reason}')
         for text, *remarks in self.failures:
             print(f'failed: {text}')
+            if len(remarks) > HEAD + TAIL:
+                remarks[HEAD:-TAIL] = ['...']
             for line in remarks:
                 print(f'    {line}')
         print(f'{self.passed} passed, {len(self.failures)} failed, '
