@@ -381,7 +381,7 @@ worker_next_seq(struct worker *w)
 static int
 post(struct worker *w, const struct buf_writer *msg, int *fds, size_t n_fds)
 {
-	int r = -DT_ERR_CLOSED;
+	int r = msg->err != 0 ? -DT_ERR_INTERNAL : -DT_ERR_CLOSED;
 
 	if (msg->err == 0 && w->control != NULL)
 		r = chan_send(w->control, msg->p, msg->len, fds, n_fds);
@@ -389,7 +389,8 @@ post(struct worker *w, const struct buf_writer *msg, int *fds, size_t n_fds)
 		return 0;
 	for (size_t i = 0; i < n_fds; i++)
 		fd_close(&fds[i]);
-	if (!w->stopping)
+	/* If it has left, its last words are still to be read. */
+	if (r != -DT_ERR_CLOSED && !w->stopping)
 		worker_kill(w, "it does not read its messages");
 	return r;
 }

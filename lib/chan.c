@@ -103,6 +103,10 @@ read_one(struct chan *c, struct mono now)
 	size_t n_fds = 0;
 	ssize_t n = fd_recv(c->p.fd, c->in, c->p.max_message, fds, &n_fds);
 
+	/* It left without reading all of ours: the kernel says so once, and
+	 * before what it wrote. */
+	if (n == -ECONNRESET)
+		n = fd_recv(c->p.fd, c->in, c->p.max_message, fds, &n_fds);
 	if (n == -EAGAIN)
 		return false;
 	if (n <= 0) {
@@ -131,8 +135,12 @@ flush(struct chan *c, struct mono now)
 		starve(c);
 		return;
 	}
+	if (r == -EPIPE || r == -ECONNRESET) {
+		sendq_fini(&c->queue); /* reading will see the end */
+		return;
+	}
 	if (r < 0) {
-		close_with(c, r == -EPIPE || r == -ECONNRESET ? 0 : r);
+		close_with(c, r);
 		return;
 	}
 	if (c->was_full && c->queue.bytes <= c->p.max_queued / 2) {

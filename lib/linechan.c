@@ -237,8 +237,12 @@ flush(struct linechan *c)
 {
 	int r = try_send(c);
 
-	if (r < 0)
-		close_with(c, r == -EPIPE || r == -ECONNRESET ? 0 : r);
+	if (r == -EPIPE || r == -ECONNRESET) {
+		sendq_fini(&c->queue); /* reading will see the end */
+		if (c->closing || c->barred)
+			close_with(c, 0);
+	} else if (r < 0)
+		close_with(c, r);
 	else if (c->closing && sendq_empty(&c->queue))
 		close_with(c, 0);
 	else if (sendq_empty(&c->queue) && c->p.on_drained != NULL)

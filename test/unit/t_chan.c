@@ -26,7 +26,7 @@ void *__wrap_malloc(size_t len);
 static struct loop *loop;
 static int shortage; /* errno of sendmsg(), or 0 */
 static size_t tries, large;
-static size_t lines, longest, closed;
+static size_t messages, lines, longest, closed;
 static int closed_r;
 
 ssize_t
@@ -57,6 +57,7 @@ on_message(void *arg, const void *msg, size_t len, int *fds, size_t n_fds,
 	(void)fds;
 	(void)n_fds;
 	(void)now;
+	messages++;
 }
 
 static void
@@ -98,7 +99,7 @@ chan_pair(int *ret_peer)
 
 	if (fd_seqpacket_pair(&p.fd, ret_peer, 0) != 0)
 		abort();
-	closed = 0;
+	messages = closed = 0;
 	return chan_new(&p);
 }
 
@@ -158,6 +159,37 @@ test_chan_broken(void)
 	EQ_INT(closed_r, -EIO, "with the reason");
 	chan_free(c);
 	fd_close(&peer);
+}
+
+static void
+await_closed(void)
+{
+	for (int i = 0; closed == 0 && i < PATIENCE; i++)
+		loop_for(loop, 5 * MONO_MS);
+}
+
+/* What a peer wrote before it left is read, whatever it has not read. */
+static void
+test_chan_last_words(size_t unread, size_t waiting)
+{
+	char text[1000] = "";
+	int peer;
+	struct chan *c = chan_pair(&peer);
+
+	for (size_t i = 0; i < unread; i++)
+		EQ_INT(chan_send(c, text, sizeof(text), NULL, 0), 0, "sent");
+	shortage = EAGAIN; /* the socket is full */
+	for (size_t i = 0; i < waiting; i++)
+		EQ_INT(chan_send(c, text, sizeof(text), NULL, 0), 0, "queued");
+	shortage = 0;
+	for (int i = 0; i < 3; i++)
+		OK(send(peer, "last", 4, 0) == 4, "a last word");
+	fd_close(&peer);
+	await_closed();
+	EQ_INT(messages, 3, "heard: %zu unread, %zu waiting", unread, waiting);
+	EQ_INT(closed, 1, "then the end");
+	EQ_INT(closed_r, 0, "which is no fault");
+	chan_free(c);
 }
 
 static struct linechan *
@@ -247,6 +279,27 @@ test_line_limit(void)
 	fd_close(&peer);
 }
 
+static void
+test_line_last_words(size_t unread, size_t waiting)
+{
+	int peer;
+	struct linechan *c = line_pair(&peer);
+
+	for (size_t i = 0; i < unread; i++)
+		EQ_INT(linechan_send(c, "x", 1, NULL, 0), 0, "sent");
+	shortage = EAGAIN;
+	for (size_t i = 0; i < waiting; i++)
+		EQ_INT(linechan_send(c, "x", 1, NULL, 0), 0, "queued");
+	shortage = 0;
+	OK(write(peer, "a\nb\n", 4) == 4, "two last lines");
+	fd_close(&peer);
+	await_closed();
+	EQ_INT(lines, 2, "heard: %zu unread, %zu waiting", unread, waiting);
+	EQ_INT(closed, 1, "then the end");
+	EQ_INT(closed_r, 0, "which is no fault");
+	linechan_free(c);
+}
+
 int
 main(void)
 {
@@ -254,9 +307,17 @@ main(void)
 	test_chan_shortage(ENOBUFS);
 	test_chan_shortage(ENOMEM);
 	test_chan_broken();
+	test_chan_last_words(0, 0);
+	test_chan_last_words(1, 0);
+	test_chan_last_words(0, 1);
+	test_chan_last_words(2, 2);
 	test_line_shortage();
 	test_line_bytes();
 	test_line_limit();
+	test_line_last_words(0, 0);
+	test_line_last_words(1, 0);
+	test_line_last_words(0, 1);
+	test_line_last_words(2, 2);
 	loop_free(loop);
 	return tap_done();
 }
