@@ -78,6 +78,18 @@ fill_boot(const struct session *s, struct ipc_boot_session *b)
 	session_transfer_fill(s->transfer, b);
 }
 
+/* Nothing is known yet of the listener. */
+static void
+await_answer(struct session *s)
+{
+	s->asked_relay = s->is_absent = false;
+	s->heard_of = loop_now(s->daemon->loop);
+	absence_init(&s->absence);
+	loop_timer_in(s->timer, s->kind == IPC_KIND_SHARE && s->was_ready
+				    ? SESSION_SHARE_LOST_US
+				    : SESSION_UNANSWERED_US);
+}
+
 static void
 start_claiming(struct session *s)
 {
@@ -94,12 +106,8 @@ start_claiming(struct session *s)
 		session_finish(s, r, "cannot start a worker");
 		return;
 	}
-	s->said_unanswered = s->asked_relay = s->is_absent = false;
-	s->heard_of = loop_now(s->daemon->loop);
-	absence_init(&s->absence);
-	loop_timer_in(s->timer, s->kind == IPC_KIND_SHARE && s->was_ready
-				    ? SESSION_SHARE_LOST_US
-				    : SESSION_UNANSWERED_US);
+	s->said_unanswered = false;
+	await_answer(s);
 	session_set_state(s, SESSION_CLAIMING);
 }
 
@@ -125,8 +133,8 @@ on_link_state(void *arg, struct mono now)
 	relay_link_info(s->link, &info);
 	event_session(s, "relay-state", event_relay(&info));
 	session_worker_relay_state(s);
-	absence_init(
-	    &s->absence); /* the listener may have lost the relay, too */
+	if (s->state == SESSION_CLAIMING)
+		await_answer(s); /* it may have lost the relay, too */
 	if (s->state != SESSION_CONNECTING)
 		return;
 	if (info.state == RELAY_LINK_CONNECTED)
@@ -307,10 +315,8 @@ on_brief_unanswered(struct session *s)
 	/* A sender or receiver of v0.18.2 that is there takes up to 10 s. */
 	if (s->asked_relay && !s->is_absent && s->role != SESSION_TRANSFER)
 		say_unanswered(s, why_unanswered(s));
-	if (relay_link_is_connected(s->link)) {
-		absence_ask(&s->absence);
-		ask_relay(s);
-	}
+	absence_ask(&s->absence);
+	ask_relay(s);
 	loop_timer_in(s->timer, ABSENCE_ASK_US);
 }
 
@@ -318,6 +324,12 @@ on_brief_unanswered(struct session *s)
 static void
 on_unanswered(struct session *s, struct mono now)
 {
+	if (!relay_link_is_connected(s->link))
+		return; /* it is waited for anew when the relay is back */
+	if (is_brief(s)) {
+		on_brief_unanswered(s);
+		return;
+	}
 	if (s->kind == IPC_KIND_SHARE && s->was_ready) {
 		session_stop(s, -DT_ERR_TUNNEL_LOST,
 		    "the listener does not answer any more");
@@ -349,9 +361,7 @@ on_timer(void *arg, struct mono now)
 	if (s->state == SESSION_CONNECTING) {
 		relay_link_info(s->link, &info);
 		relay_failed(s, &info);
-	} else if (s->state == SESSION_CLAIMING && is_brief(s))
-		on_brief_unanswered(s);
-	else if (s->state == SESSION_CLAIMING)
+	} else if (s->state == SESSION_CLAIMING)
 		on_unanswered(s, now);
 	else if (s->state == SESSION_STARTING ||
 		 s->state == SESSION_RECONNECTING)

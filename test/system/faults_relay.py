@@ -108,6 +108,26 @@ def down_long(lab, relay):
     return f'works {taken[0]:.1f} and {taken[1]:.1f} s after the return'
 
 
+def away_while_claiming(lab, relay):
+    """That the relay is away says nothing of who is claimed."""
+    with pair(lab, relay) as (_, b):
+        _, client = b.tokens()
+        waiting = [b.cli('derptun', 'connect', '--stdio', '--token-file',
+                         client, '-v', stdin=subprocess.PIPE),
+                   b.cli('derptun', 'open', '--token-file', client, '-v')]
+
+        def claimed():
+            states = [s['state'] for s in b.sessions()]
+            f.expect(states, ['claiming'] * 2, 'states')
+        l.until(claimed, 10, 'claims')
+        restart(lab, relay, 4)
+        for p in waiting:
+            p.wait_line('no answer: nobody is at the relay', 15)
+            if 'does not know this token' in p.said():
+                raise AssertionError(f'the server is blamed: {p.said()}')
+            p.stop()
+
+
 # What claims a token of a relay that cannot be used --------------------------
 
 class Claims:
@@ -354,6 +374,7 @@ ROWS = [
      lambda lab, relay: restarted(lab, relay, 5)),
     ('6: relay killed, and how soon it goes on', goes_on),
     ('6: relay away for 20 s', down_long),
+    ('6: relay away while a claim waits', away_while_claiming),
     ('7: no relay there', unreachable),
     ('7: a name nobody resolves', nameless),
     ('7: no DERP map there', mapless),
