@@ -285,6 +285,7 @@ endpoint_session_checked(struct endpoint *e, struct session *s, bool alive)
 		e->session = 0;
 		endpoint_gate_answer(e, IPC_RELEASE, 0, &s->peer_derp, 0);
 		endpoint_set_state(e, ENDPOINT_STARTING);
+		endpoint_check_waiting(e);
 	}
 	endpoint_gate_answer(
 	    e, IPC_CHECKED, s->check_seq, &s->peer_derp, alive);

@@ -19,13 +19,21 @@
 #include "lib/secret.h"
 #include "proto/stun/stun.h"
 
+/* Each region is asked at once and by on_resend(); either may be answered. */
+#define MAX_ASKED 2
+
+struct latency_request {
+	struct stun_tx tx;
+	struct mono sent;
+};
+
 struct latency_probe {
 	struct latency *owner;
 	int64_t region;
 	double score;
 	struct addr to; /* family 0: not known yet */
-	struct stun_tx tx;
-	struct mono sent;
+	struct latency_request asked[MAX_ASKED];
+	size_t n_asked;
 	bool answered;
 	double weight; /* microseconds times score */
 	struct loop_lookup *lookup;
@@ -111,17 +119,20 @@ on_limit(void *arg, struct mono now)
 static void
 ask(struct latency *l, struct latency_probe *p, struct mono now)
 {
+	struct latency_request *q = &p->asked[p->n_asked];
 	uint8_t request[STUN_REQUEST_LEN];
 	struct sockaddr_storage sa;
 	socklen_t len;
 	int fd = l->fd[p->to.family == AF_INET6 ? 1 : 0];
 
-	if (p->to.family == 0 || p->answered || fd < 0)
+	if (p->to.family == 0 || p->answered || fd < 0 ||
+	    p->n_asked == MAX_ASKED)
 		return;
-	secret_random(p->tx.b, sizeof(p->tx.b));
-	stun_write_request(request, &p->tx);
+	p->n_asked++;
+	secret_random(q->tx.b, sizeof(q->tx.b));
+	q->sent = now;
+	stun_write_request(request, &q->tx);
 	len = addr_to_sockaddr(&p->to, &sa);
-	p->sent = now;
 	/* A family without a route fails here; others will answer. */
 	(void)sendto(fd, request, sizeof(request), MSG_DONTWAIT,
 	    (const struct sockaddr *)&sa, len);
@@ -136,17 +147,27 @@ on_resend(void *arg, struct mono now)
 		ask(l, &l->probe[i], now);
 }
 
+/* The request of @p that this answers, or NULL. */
+static const struct latency_request *
+find_asked(const struct latency_probe *p, const struct stun_tx *tx)
+{
+	for (size_t i = 0; i < p->n_asked; i++)
+		if (stun_tx_equal(&p->asked[i].tx, tx))
+			return &p->asked[i];
+	return NULL;
+}
+
 static void
 on_answer(struct latency *l, const struct stun_tx *tx, struct mono now)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		struct latency_probe *p = &l->probe[i];
+		const struct latency_request *q = find_asked(p, tx);
 
-		if (p->answered || p->to.family == 0 ||
-		    !stun_tx_equal(&p->tx, tx))
+		if (q == NULL || p->answered)
 			continue;
 		p->answered = true;
-		p->weight = (double)mono_diff(now, p->sent) * p->score;
+		p->weight = (double)mono_diff(now, q->sent) * p->score;
 		l->answers++;
 		return;
 	}

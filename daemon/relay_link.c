@@ -44,6 +44,7 @@ disconnect(struct relay_link *link)
 	link->client = NULL;
 	stream_free(link->stream);
 	link->stream = NULL;
+	link->suspended = false;
 }
 
 void

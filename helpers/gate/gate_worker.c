@@ -177,6 +177,7 @@ release(struct gate_worker *g)
 		gate_release(g->gate);
 	g->held = false;
 	g->adopted = false;
+	g->checking_until = (struct mono){ 0 };
 }
 
 static int

@@ -279,6 +279,34 @@ test_accept(struct gate_child *c, struct key32 *ret_derp)
 	return claimer;
 }
 
+/* A holder that goes while it is asked about: the next one is asked about at
+ * once. */
+static void
+test_next_holder(struct gate_child *c, const struct key32 *holder)
+{
+	struct key32 derp, next;
+	struct claimer *rival = make_claimer(&next);
+	struct buf_reader body;
+	struct ipc_peer peer;
+	struct mono begin;
+
+	EQ_INT(claim_until_heard(c, rival, &next, &body), IPC_CHECK,
+	    "a rival makes it ask");
+	begin = mono_now();
+	send_peer(c, IPC_RELEASE, holder, 0);
+	EQ_INT(claim_until_heard(c, rival, &next, &body), IPC_ACCEPT,
+	    "instead of an answer the holder goes");
+	claimer_free(rival);
+	rival = make_claimer(&derp);
+	EQ_INT(claim_until_heard(c, rival, &derp, &body), IPC_CHECK,
+	    "the next rival makes it ask");
+	OK(mono_diff(mono_now(), begin) < 4 * MONO_SEC,
+	    "without waiting for the first answer");
+	EQ_INT(ipc_get_peer(&body, &peer), 0, "about");
+	EQ_MEM(peer.peer_derp.b, next.b, 32, "the next holder");
+	claimer_free(rival);
+}
+
 static void
 test_rival(struct gate_child *c, const struct key32 *holder)
 {
@@ -312,6 +340,7 @@ test_rival(struct gate_child *c, const struct key32 *holder)
 	EQ_INT(claim_until_heard(c, rival, &derp, &body), IPC_ACCEPT,
 	    "a session that did not start frees the slot");
 	claimer_free(rival);
+	test_next_holder(c, &derp);
 }
 
 static void
