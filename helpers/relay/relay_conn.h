@@ -20,8 +20,10 @@
 #include "lib/fifo.h"
 #include "proto/tls/tls.h"
 
-/* A receiver that took nothing for this long is cut off. */
-#define RELAY_CONN_STALL_US (2 * MONO_SEC)
+/* How often a blocked receiver is looked at, and how many looks in a row may
+ * find that it took nothing: it is cut off after 2 to 2.5 s. */
+#define RELAY_CONN_LOOK_US (500 * MONO_MS)
+#define RELAY_CONN_STALL_LOOKS 5
 
 /* Bytes asked for in one read until a peer turns out to be busy. */
 #define RELAY_CONN_READ_IDLE ((size_t)8 * 1024)
@@ -74,8 +76,8 @@ struct relay_conn {
 	struct relay_queue control;
 	struct relay_queue disco;
 	struct relay_queue data;
-	struct mono progress; /* when the peer last took something */
-	uint64_t acked;       /* bytes it had acknowledged then */
+	unsigned idle_looks; /* in a row that found no progress */
+	uint64_t acked;      /* bytes acknowledged at the last look */
 };
 
 /**

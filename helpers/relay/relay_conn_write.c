@@ -7,7 +7,11 @@
  * packet is not stuck behind megabytes.
  *
  * A blocked socket must make progress: bytes it accepts, or bytes the peer
- * acknowledges.  Without any for RELAY_CONN_STALL_US it is killed.
+ * acknowledges.  It is killed when RELAY_CONN_STALL_LOOKS in a row found none:
+ * looks, not time, or a machine that stood still would be the peer's fault.
+ *
+ * A socket that takes no more is not dead yet: what the peer sent before it
+ * left is still to be read.
  */
 #include "helpers/relay/relay_conn_write.h"
 
@@ -26,8 +30,6 @@
  * queue of TLS keeps when it is empty; larger ones would be allocated and wiped
  * anew each time. */
 #define WRITE_AHEAD ((size_t)12 * 1024)
-/* How often a blocked socket is looked at. */
-#define STALL_CHECK_US (RELAY_CONN_STALL_US / 4)
 /* After our goodbye: time for the peer's. */
 #define LINGER_US (2 * MONO_SEC)
 
@@ -130,21 +132,25 @@ static void
 block(struct relay_conn *c, ssize_t n, struct mono now)
 {
 	c->is_blocked = true;
-	if (n > 0 || !c->is_waiting)
-		c->progress = now;
+	if (n > 0)
+		c->idle_looks = 0;
 	if (c->is_waiting)
 		return;
 	c->is_waiting = true;
+	c->idle_looks = 0;
 	c->acked = bytes_acked(c);
 	loop_io_set(c->io, LOOP_READ | LOOP_WRITE);
-	loop_timer_at(c->stall, mono_add(now, STALL_CHECK_US));
+	loop_timer_at(c->stall, mono_add(now, RELAY_CONN_LOOK_US));
 }
 
+/* Nothing leaves any more; reading will see the end, or the timer. */
 static void
-write_failed(struct relay_conn *c)
+write_failed(struct relay_conn *c, struct mono now)
 {
 	c->has_write_error = true;
-	relay_conn_kill(c);
+	c->is_blocked = true;
+	loop_io_set(c->io, LOOP_READ);
+	loop_timer_at(c->stall, mono_add(now, RELAY_CONN_LOOK_US));
 }
 
 /* Everything is out, and there will be no more: say goodbye once. */
@@ -173,7 +179,7 @@ relay_conn_write_flush(struct relay_conn *c, struct mono now)
 		size_t len;
 
 		if (fill(c, now) < 0) {
-			write_failed(c);
+			relay_conn_kill(c);
 			return;
 		}
 		p = pending(c, &len);
@@ -185,7 +191,7 @@ relay_conn_write_flush(struct relay_conn *c, struct mono now)
 		}
 		n = send(c->fd, p, len, MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN && errno != EINTR) {
-			write_failed(c);
+			write_failed(c, now);
 			return;
 		}
 		if (n > 0)
@@ -214,21 +220,23 @@ relay_conn_write_stalled(struct relay_conn *c, struct mono now)
 {
 	uint64_t acked;
 
-	if (c->mode == RELAY_CONN_LINGER) {
+	if (c->mode == RELAY_CONN_LINGER || c->has_write_error) {
 		relay_conn_kill(c);
 		return;
 	}
 	if (!c->is_blocked || c->mode == RELAY_CONN_DEAD)
 		return;
 	acked = bytes_acked(c);
+	c->idle_looks++;
 	if (acked != c->acked) {
 		c->acked = acked;
-		c->progress = now;
+		c->idle_looks = 0;
 	}
-	if (mono_diff(now, c->progress) >= RELAY_CONN_STALL_US) {
+	if (c->idle_looks == RELAY_CONN_STALL_LOOKS) {
 		c->relay->stats.sclient_write_timeouts++;
-		write_failed(c);
+		c->has_write_error = true;
+		relay_conn_kill(c);
 		return;
 	}
-	loop_timer_at(c->stall, mono_add(now, STALL_CHECK_US));
+	loop_timer_at(c->stall, mono_add(now, RELAY_CONN_LOOK_US));
 }

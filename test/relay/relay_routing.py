@@ -174,6 +174,21 @@ def t_dead_receiver(relay):
         a.ping()
 
 
+@test("last-words")
+def t_last_words(relay):
+    """what a client sent before it left arrives, whatever it did not read"""
+    with Client(relay) as a:
+        for _ in range(10):
+            b = stalled(relay)
+            flow = frame(SEND, b.key.public + bytes(1200)) * 40
+            for _ in range(20):
+                a.write(flow)
+            a.ping()
+            b.send(a.key.public, b"goodbye")
+            b.close()
+            equal(a.packet(5), (b.key.public, b"goodbye"))
+
+
 @test("slow-but-alive")
 def t_slow_but_alive(relay):
     """a receiver that reads slowly is kept"""
