@@ -11,8 +11,10 @@
  * as one turn can send, so that the queue with the limit is the first one.
  * Frames of a turn leave as few TLS records at the end of the turn.
  *
- * A link without users lingers until its queue is empty; it is never freed but
- * by its timer, because relay_link_put() may come from its own callbacks.  A
+ * A link without users lingers until its queue is empty and the relay has seen
+ * the end of it: closing a socket with bytes unread would take back what is on
+ * its way.  It is never freed but by its timer, because relay_link_put() may
+ * come from its own callbacks.  A
  * watcher may leave while it is told something, but not make another leave.
  */
 #include "daemon/relay_link.h"
@@ -241,8 +243,8 @@ relay_link_flush(struct relay_link *link, struct mono now)
 	if (link->client == NULL)
 		return;
 	check_pressure(link);
-	if (link->lingering && relay_link_queued(link) == 0)
-		loop_timer_in(link->timer, 0);
+	if (link->lingering && fifo_len(derp_client_output(link->client)) == 0)
+		stream_end(link->stream, now);
 }
 
 static void
@@ -367,11 +369,14 @@ on_stream_drained(void *arg, struct mono now)
 static void
 on_stream_closed(void *arg, int r, const char *text, struct mono now)
 {
-	(void)now;
-	if (r == -DT_ERR_TRUNCATED) /* most relays end without close_notify */
-		lost(arg, 0, "");
+	struct relay_link *link = arg;
+
+	if (link->lingering)
+		loop_timer_at(link->timer, now);
+	else if (r == -DT_ERR_TRUNCATED) /* most end without close_notify */
+		lost(link, 0, "");
 	else
-		lost(arg, r, text);
+		lost(link, r, text);
 }
 
 static int

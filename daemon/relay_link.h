@@ -45,7 +45,8 @@ struct relay_link;
 #define RELAY_LINK_LIVED_US (1 * MONO_SEC)
 /* A connection that lived this long makes the next retry immediate again. */
 #define RELAY_LINK_GOOD_US (30 * MONO_SEC)
-/* How long a link that nobody uses may take to send its last packets. */
+/* How long a link that nobody uses may take to send its last packets and see
+ * the relay close. */
 #define RELAY_LINK_LINGER_US (1 * MONO_SEC)
 #define RELAY_LINK_MAX 320
 

@@ -58,7 +58,8 @@ struct relay_pool {
 int relay_link_make(struct relay_pool *pool, const struct key32 *own_private,
     struct relay_params *params, const struct relay_target *targets,
     size_t n_targets, struct relay_link **ret_link);
-/** relay_link_leave(): nobody uses it: it goes when its queue is empty. */
+/** relay_link_leave(): nobody uses it: it goes when its queue is empty and the
+ * relay knows. */
 void relay_link_leave(struct relay_link *link);
 
 /** relay_link_timer(): for relay_link_get(). */

@@ -229,9 +229,7 @@ relay_link_leave(struct relay_link *link)
 	link->lingering = true;
 	/* Never freed here: we may be inside one of its callbacks. */
 	loop_timer_in(link->timer,
-	    link->state == RELAY_LINK_CONNECTED && relay_link_queued(link) > 0
-		? RELAY_LINK_LINGER_US
-		: 0);
+	    link->state == RELAY_LINK_CONNECTED ? RELAY_LINK_LINGER_US : 0);
 }
 
 void

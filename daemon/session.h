@@ -50,7 +50,7 @@ struct transfer;
 #define SESSION_SILENT_US (30 * MONO_SEC)
 /* The relay is asked, and has this long to say, whether it knows the listener.
  */
-#define SESSION_ABSENT_US (500 * MONO_MS)
+#define SESSION_ABSENT_US (1500 * MONO_MS)
 /* What a probed peer may take to answer, and its worker to say so. */
 #define SESSION_PROBE_MS 2000u
 #define SESSION_PROBE_US (3 * MONO_SEC)

@@ -7,6 +7,10 @@
  * nobody.  Writing: stream_write() fills the output (of tls, or our own queue),
  * stream_flush() empties it into the socket; what remains waits for LOOP_WRITE.
  *
+ * ENDING, by stream_end(): the rest of the output, close_notify, FIN; reading
+ * goes on only to see the peer's end, as a close() with bytes unread resets the
+ * connection, and what the peer has not got yet is lost.
+ *
  * CLOSED: on_closed() was called, nothing happens any more.  Freeing inside a
  * callback only marks; the outermost frame (depth 0) releases.
  */
@@ -42,6 +46,8 @@ struct stream {
 	size_t tls_waits; /* ciphertext left by the last flush */
 	bool gathered;    /* tls holds plaintext not yet sealed */
 	bool ready;
+	bool ending;
+	bool finished; /* the FIN is sent */
 	bool closed;
 	bool freed;
 	int depth;
@@ -131,7 +137,7 @@ stream_write(struct stream *s, const void *p, size_t len)
 	size_t room;
 	ssize_t n;
 
-	if (is_dead(s))
+	if (is_dead(s) || s->ending)
 		return 0;
 	if (s->tls != NULL) {
 		n = tls_write(s->tls, p, len);
@@ -193,10 +199,14 @@ flush(struct stream *s, struct mono now)
 	if (is_dead(s))
 		return;
 	r = send_all(s);
-	if (r < 0)
+	if (r < 0) {
 		close_with(s, r, now);
-	else if (before > 0 && stream_queued(s) == 0 && s->ready)
+	} else if (s->ending && !s->finished && stream_queued(s) == 0) {
+		s->finished = true;
+		(void)shutdown(s->p.fd, SHUT_WR); /* reading sees failure */
+	} else if (before > 0 && stream_queued(s) == 0 && s->ready) {
 		s->p.on_drained(s->p.arg, now);
+	}
 }
 
 void
@@ -206,6 +216,19 @@ stream_flush(struct stream *s, struct mono now)
 	flush(s, now);
 	if (leave(s) && !s->closed)
 		watch(s);
+}
+
+void
+stream_end(struct stream *s, struct mono now)
+{
+	if (is_dead(s) || s->ending)
+		return;
+	s->ending = true;
+	if (s->tls != NULL) {
+		tls_close(s->tls);
+		s->gathered = true; /* at least the alert */
+	}
+	stream_flush(s, now);
 }
 
 /* One recv(); returns bytes, 0 at the end, -EAGAIN, or an error.  Sets whether
@@ -329,12 +352,33 @@ read_all(struct stream *s, struct mono now, bool *ret_eof)
 	return r;
 }
 
+/* All that has come, unseen. */
+static void
+discard(struct stream *s, struct mono now)
+{
+	uint8_t waste[STREAM_READ];
+	ssize_t n = 1;
+
+	for (size_t total = 0; n > 0 && total < STREAM_MAX_TURN;
+	     total += sizeof(waste))
+		n = recv(s->p.fd, waste, sizeof(waste), MSG_DONTWAIT);
+	if (n == 0)
+		close_with(s, 0, now);
+	else if (n < 0 && errno != EAGAIN && errno != EINTR)
+		close_with(s, -errno, now);
+}
+
 static void
 on_readable(struct stream *s, struct mono now)
 {
 	bool eof = false;
-	int sent = 0, r = read_all(s, now, &eof);
+	int sent = 0, r;
 
+	if (s->ending) {
+		discard(s, now);
+		return;
+	}
+	r = read_all(s, now, &eof);
 	if (is_dead(s))
 		return;
 	if (s->tls != NULL) /* handshake flights; an alert, if it gets out */

@@ -49,6 +49,12 @@ size_t stream_write(struct stream *s, const void *p, size_t len);
 /** stream_flush(): hand what is queued to the socket.  May call on_drained or
  * on_closed; the owner calls it at the end of a turn. */
 void stream_flush(struct stream *s, struct mono now);
+/**
+ * stream_end(): nothing more will be written.  When what is queued has left,
+ * the peer is told; what it still sends is thrown away, until on_closed().
+ * Again is fine.
+ */
+void stream_end(struct stream *s, struct mono now);
 /** stream_queued(): bytes not yet taken by the socket. */
 size_t stream_queued(const struct stream *s);
 /** stream_local(): our end of it; family 0 when that is not known. */

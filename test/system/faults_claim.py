@@ -23,6 +23,7 @@ except ImportError as e:  # libsodium's bindings
     MISSING = str(e)
 
 BACK = 15  # seconds until a listener waits again
+GOODBYE = 6    # seconds until it knows of a goodbye; idle times are 9 s
 SOON = 20      # seconds until another one has the slot of a dead one: 2 as
 #                a rule, a lost handshake is begun anew after 10
 DELAYS = (0.0, 0.02, 0.05, 0.1, 0.3, 0.5, 1)
@@ -103,6 +104,29 @@ def vanishing(lab, relay, kind, sig):
     return 'waiting again after ' + \
         ', '.join(f'{DELAYS[n]}: {w:.1f} s' for n, w in enumerate(waits)) + \
         (f'; {len(over)} shares ended in order' if over else '')
+
+
+def goodbyes(lab, relay):
+    """An opener that is interrupted while much comes says goodbye, and its
+    relay connection ends with nothing lost: nobody waits for idle times."""
+    with pair(lab, relay) as (a, b):
+        service = f.Service()
+        server, client = a.tokens()
+        offer = a.serve(server, service.address, '--force-relay')
+        taken = []
+        for _ in range(8):
+            use, address = b.tunnel(client, '--force-relay')
+            with l.connect(address, 20) as flood:
+                flood.sendall(b'F')
+                for _ in range(100):
+                    flood.recv(65536)
+                start = time.monotonic()
+                f.leave(use)
+            a.wait_endpoint('waiting', GOODBYE)
+            taken.append(time.monotonic() - start)
+        f.leave(offer)
+        service.close()
+    return 'waiting again after ' + ', '.join(f'{t:.1f} s' for t in taken)
 
 
 def taken_over(lab, relay, kind):
@@ -309,6 +333,7 @@ ROWS = [
       for kind in ('share', 'derptun')
       for name, sig in (('killed', signal.SIGKILL),
                         ('interrupted', signal.SIGINT))],
+    ('11: opener interrupted while much comes', goodbyes),
     *[(f'11: another opener at once, {kind}',
        lambda lab, relay, k=kind: taken_over(lab, relay, k))
       for kind in ('share', 'derptun')],

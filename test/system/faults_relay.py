@@ -374,7 +374,7 @@ ROWS = [
      lambda lab, relay: restarted(lab, relay, 5)),
     ('6: relay killed, and how soon it goes on', goes_on),
     ('6: relay away for 20 s', down_long),
-    ('6: relay away while a claim waits', away_while_claiming),
+    ('6: a claim waits while the relay is away', away_while_claiming),
     ('7: no relay there', unreachable),
     ('7: a name nobody resolves', nameless),
     ('7: no DERP map there', mapless),
