@@ -178,7 +178,8 @@ relay_conn_write_flush(struct relay_conn *c, struct mono now)
 		ssize_t n;
 		size_t len;
 
-		if (fill(c, now) < 0) {
+		(void)pending(c, &len); /* only: how much? */
+		if (len < WRITE_AHEAD && fill(c, now) < 0) {
 			relay_conn_kill(c);
 			return;
 		}
