@@ -4,6 +4,7 @@
  * linger while their peer does not read.
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -57,6 +58,19 @@ lingering(int *ret_peer)
 #define UNTIL(cond)                                                            \
 	for (int ms_ = 0; ms_ < PATIENCE_MS && !(cond); ms_ += 10)             \
 	(void)loop_for(loop, 10 * MONO_MS)
+
+static int
+count_threads(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	int n = -2; /* . and .. */
+
+	while (d != NULL && readdir(d) != NULL)
+		n++;
+	if (d != NULL)
+		(void)closedir(d);
+	return n;
+}
 
 static bool
 is_eof(int fd)
@@ -235,6 +249,7 @@ main(void)
 		.sin_addr = { htonl(INADDR_LOOPBACK) } };
 
 	const int room = 4096; /* for what is accepted */
+	const int n_threads = count_threads();
 
 	log_init("t_daemon_closer", LOG_LEVEL_ERR);
 	loop = loop_new();
@@ -251,6 +266,8 @@ main(void)
 		test_stall();
 		test_connections();
 	}
+	/* What a close did can be seen before its thread is back. */
+	UNTIL(count_threads() <= n_threads);
 	EQ_INT(closer_fini(), 0, "nothing hangs at the end");
 	EQ_INT(closer_init(loop), 0, "it begins anew");
 	if (!SERIALIZED)

@@ -25,6 +25,11 @@ enum manner {
 
 #define N_SERVERS 4
 #define MAX_SEEN 64
+#define DEADLINE "context deadline exceeded"
+/* A label that is too long for any name server to be asked about. */
+#define X8 "xxxxxxxx"
+#define NO_NAME X8 X8 X8 X8 X8 X8 X8 X8
+#define LOOKUP_FAILS "lookup " NO_NAME ": name does not resolve"
 
 struct world {
 	int fds[N_SERVERS];
@@ -158,6 +163,33 @@ run(struct outcome *o, const char *const *servers, size_t n, int64_t timeout_us)
 	o->took_us = mono_diff(mono_now(), start);
 }
 
+/* Was one given up that should have answered? */
+static bool
+is_missing(const struct world *w, const struct outcome *o)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if ((i >= N_SERVERS || w->manners[i] != SILENT) &&
+		    strcmp(o->rows[i].error, DEADLINE) == 0)
+			return true;
+	return false;
+}
+
+/* A world, and all its servers asked.  Again if one seems dead that is not: a
+ * machine may stand still for longer than it takes to be given up. */
+static void
+run_world(struct outcome *o, struct world *w,
+    const enum manner manners[N_SERVERS], int64_t timeout_us)
+{
+	for (int i = 0;; i++) {
+		world_init(w, manners);
+		run(o, w->servers, N_SERVERS, timeout_us);
+		if (i == 2 || !is_missing(w, o))
+			return;
+		printf("# an answer is missing\n");
+		world_fini(w);
+	}
+}
+
 static bool
 is_answered(const struct netcheck_row *row)
 {
@@ -174,8 +206,7 @@ test_all_answer(void)
 	struct outcome o;
 	struct world w;
 
-	world_init(&w, manners);
-	run(&o, w.servers, N_SERVERS, 20 * MONO_SEC);
+	run_world(&o, &w, manners, 20 * MONO_SEC);
 	EQ_INT(o.r, 0, "all answer");
 	EQ_INT(o.n, N_SERVERS + NETCHECK_PROBE_FRESH, "rows");
 	for (size_t i = 0; i < o.n; i++) {
@@ -201,10 +232,9 @@ test_one_dead(void)
 	struct outcome o;
 	struct world w;
 
-	world_init(&w, manners);
-	run(&o, w.servers, N_SERVERS, 60 * MONO_SEC);
+	run_world(&o, &w, manners, 60 * MONO_SEC);
 	EQ_INT(o.r, 0, "first server is dead");
-	EQ_STR(o.rows[0].error, "context deadline exceeded", "it says so");
+	EQ_STR(o.rows[0].error, DEADLINE, "it says so");
 	EQ_INT(o.rows[0].mapped.family, 0, "and has no mapping");
 	for (size_t i = 1; i < N_SERVERS; i++)
 		OK(is_answered(&o.rows[i]), "row %zu is answered", i);
@@ -224,17 +254,15 @@ test_deadline(void)
 	struct outcome o;
 	struct world w;
 
-	world_init(&w, manners);
-	run(&o, w.servers, N_SERVERS, 2500 * MONO_MS);
+	run_world(&o, &w, manners, 2500 * MONO_MS);
 	EQ_INT(o.r, 0, "one server lives");
 	OK(o.took_us >= 2500 * MONO_MS, "the others get all the time");
 	OK(is_answered(&o.rows[1]), "it has answered");
-	EQ_STR(o.rows[2].error, "context deadline exceeded", "they have not");
+	EQ_STR(o.rows[2].error, DEADLINE, "they have not");
 	run(&o, w.servers, 1, 300 * MONO_MS);
 	EQ_INT(o.n, 1 + NETCHECK_PROBE_FRESH, "a dead one alone");
 	for (size_t i = 0; i < o.n; i++) {
-		EQ_STR(
-		    o.rows[i].error, "context deadline exceeded", "row %zu", i);
+		EQ_STR(o.rows[i].error, DEADLINE, "row %zu", i);
 		EQ_STR(o.rows[i].server, w.servers[0], "its server");
 		OK(o.rows[i].local.port != 0, "its port");
 	}
@@ -246,19 +274,18 @@ test_deadline(void)
 static void
 test_unusable(void)
 {
-	static const char *const none[] = { "-:1", "-:2" };
+	static const char *const none[] = { NO_NAME ":1", NO_NAME ":2" };
 	static const char *const broadcast[] = { "255.255.255.255:1" };
 	static const enum manner manners[] = { GOOD, GOOD, GOOD, GOOD };
-	const char *mixed[] = { "-:1", NULL };
+	const char *mixed[] = { NO_NAME ":1", NULL };
 	struct outcome o;
 	struct world w;
 
 	run(&o, none, 2, 60 * MONO_SEC);
 	EQ_INT(o.r, 0, "no name resolves");
 	for (size_t i = 0; i < o.n; i++) {
-		EQ_STR(o.rows[i].error, "lookup -: name does not resolve",
-		    "row %zu", i);
-		EQ_STR(o.rows[i].server, i == 1 ? "-:2" : "-:1", "its server");
+		EQ_STR(o.rows[i].error, LOOKUP_FAILS, "row %zu", i);
+		EQ_STR(o.rows[i].server, none[i == 1], "its server");
 	}
 	OK(o.took_us < 30 * MONO_SEC, "at once");
 	run(&o, broadcast, 1, 60 * MONO_SEC);
@@ -269,7 +296,7 @@ test_unusable(void)
 	world_init(&w, manners);
 	mixed[1] = w.servers[0];
 	run(&o, mixed, 2, 60 * MONO_SEC);
-	EQ_STR(o.rows[0].error, "lookup -: name does not resolve", "one name");
+	EQ_STR(o.rows[0].error, LOOKUP_FAILS, "one name");
 	for (size_t i = 1; i < o.n; i++) {
 		OK(is_answered(&o.rows[i]), "row %zu is answered", i);
 		EQ_STR(o.rows[i].server, w.servers[0], "by the other");

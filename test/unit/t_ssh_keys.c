@@ -166,9 +166,9 @@ test_strange(void)
 	leave();
 }
 
-/* Another process holds the lock for @ms. */
+/* Another process holds the lock for @ms; then it says so, and leaves. */
 static pid_t
-hold(const char *path, useconds_t ms)
+hold(const char *path, useconds_t ms, int said)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	pid_t pid;
@@ -178,7 +178,7 @@ hold(const char *path, useconds_t ms)
 	pid = fork();
 	if (pid == 0) {
 		(void)usleep(ms * 1000);
-		_exit(0);
+		_exit(write(said, "x", 1) == 1 ? 0 : 1);
 	}
 	fd_close(&fd);
 	return pid;
@@ -187,12 +187,22 @@ hold(const char *path, useconds_t ms)
 static void
 test_lock(void)
 {
+	int said[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe2(said, O_NONBLOCK | O_CLOEXEC) != 0)
+		abort();
 	fresh("lock");
 	EQ_INT(mkdir(".ssh", 0700), 0, "folder");
 	files_put(".ssh/authorized_keys", "");
-	(void)hold(".ssh/authorized_keys", 200);
+	pid = hold(".ssh/authorized_keys", 200, said[1]);
 	EQ_INT(authorize(), 0, "waits for the other one");
-	EQ_INT(waitpid(-1, NULL, WNOHANG) > 0, 1, "which is gone then");
+	/* The lock goes a little before its process can be waited for. */
+	EQ_INT(read(said[0], &byte, 1), 1, "which was done then");
+	EQ_INT(waitpid(pid, NULL, 0), pid, "and is gone");
+	fd_close(&said[0]);
+	fd_close(&said[1]);
 	leave();
 }
 
