@@ -380,13 +380,30 @@ consider(struct direct *d, struct direct_entry *e, struct mono now)
 		direct_life_select(d, e, now, "a better address answered");
 }
 
-/* @e answered: what is known of it now. */
+/* Does the ack of a probe sent at @at tell how far the selected address is?  Of
+ * several that waited for a peer which stood still only the last, and once. */
+static bool
+tells_distance(struct direct_life *l, struct mono at)
+{
+	if (mono_before(at, l->probed) || mono_diff(at, l->told) == 0)
+		return false;
+	l->told = at;
+	return true;
+}
+
+/* Before note_answer(). */
 static void
-note_answer(struct direct_entry *e, int64_t rtt_us, struct mono now)
+note_distance(struct direct_entry *e, int64_t rtt_us)
 {
 	e->rtt_us = rtt_us > 0 ? rtt_us : 1;
 	e->smooth_us =
 	    e->acks == 0 ? e->rtt_us : (e->smooth_us + e->rtt_us) / 2;
+}
+
+/* @e answered: what is known of it now. */
+static void
+note_answer(struct direct_entry *e, struct mono now)
+{
 	e->acks++;
 	e->acked = now;
 	e->bursts = 0;
@@ -420,7 +437,9 @@ on_ack(struct direct *d, const struct addr *from,
 	if (selected)
 		direct_life_acked(d, now);
 	if (s->size == 0) {
-		note_answer(e, rtt_us, now);
+		if (!selected || tells_distance(&d->life, s->at))
+			note_distance(e, rtt_us);
+		note_answer(e, now);
 		if (!selected)
 			consider(d, e, now);
 	} else if (selected) {

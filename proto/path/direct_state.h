@@ -91,6 +91,7 @@ struct direct_life {
 	struct mono proof;  /* last ack */
 	struct mono prove;  /* first probe since the last ack */
 	struct mono probed; /* last probe */
+	struct mono told;   /* the probe whose ack last told the distance */
 	unsigned unanswered;
 	bool suspect;       /* there is a hint that it died */
 	bool ask;           /* probe now */

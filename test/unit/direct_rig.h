@@ -52,6 +52,7 @@ struct rig {
 	bool chatty; /* the caller sends on the path every 100 ms */
 	bool hears;  /* and is answered, if the host is up */
 	struct mono chat;
+	struct mono held; /* the peer stands still until then */
 };
 
 static inline struct addr
@@ -198,6 +199,8 @@ rig_answer(struct rig *r, const struct rig_event *ev)
 		if (!mono_is_never(a->at))
 			continue;
 		a->at = mono_add(r->now, h->rtt_us);
+		if (mono_before(a->at, r->held))
+			a->at = r->held;
 		a->from = ev->to;
 		a->len = disco_build(a->pkt, sizeof(a->pkt), &r->key, &packet);
 		return;
