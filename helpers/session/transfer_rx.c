@@ -435,6 +435,8 @@ run_end(struct transfer *t)
 	rx->seq++;
 	if (transfer_msgs_send_save(t, &m, rx->seq) != 0)
 		transfer_fail(t, -DT_ERR_INTERNAL, TEXT_MEMORY);
+	else
+		transfer_flow_received(t->flow);
 }
 
 void

@@ -210,7 +210,7 @@ transfer_flow_input(struct transfer_flow *f, struct mono now,
 
 	if (!envelope_is_shaped(p, len) || envelope_parse(&e, p, len) < 0)
 		return TRANSFER_INPUT_FOREIGN;
-	step(f, now);
+	/* What has come is heard before time is judged: it may have waited. */
 	if (e.kind == ENVELOPE_UNKNOWN) {
 		result = TRANSFER_INPUT_FOREIGN;
 	} else if ((f->has_peer && !is_peer) ||
@@ -267,6 +267,10 @@ put_announce(struct transfer_flow *f, struct mono now, struct buf_writer *w)
 		interval = FLOW_CLAIM_SLOW_US;
 	else if (!f->issuer)
 		interval = FLOW_CLAIM_REPEAT_US;
+	if (f->state == TRANSFER_CLAIMING && f->announce.left == 0) {
+		f->announce.left = 1; /* as long as it waits */
+		interval = FLOW_CLAIM_RARE_US;
+	}
 	buf_put_bytes(w, f->announce_packet, f->announce_len);
 	f->announced = now;
 	count_down(&f->announce, now, interval);

@@ -142,6 +142,13 @@ void transfer_flow_moved(
 void transfer_flow_set_total(struct transfer_flow *f, int64_t bytes);
 
 /**
+ * transfer_flow_received(): receiver: all streams ended, nothing is missing, and
+ * the output is being made safe.  From now on a sender that vanishes does not
+ * matter: transfer_flow_finished() or _fail() decides.
+ */
+void transfer_flow_received(struct transfer_flow *f);
+
+/**
  * transfer_flow_finished(): sender: the source is exhausted; call it before the
  * FINs are given to QUIC.  Receiver: all streams ended, nothing is missing, and
  * the output is safe (written, synced, renamed).  After transfer_flow_moved().

@@ -150,6 +150,12 @@ finish_receiving(struct transfer_flow *f, struct mono now)
 }
 
 void
+transfer_flow_received(struct transfer_flow *f)
+{
+	f->received = !f->sender;
+}
+
+void
 transfer_flow_finished(struct transfer_flow *f, struct mono now)
 {
 	f->finished = f->has_plan;
@@ -184,8 +190,8 @@ transfer_flow_on_progress(struct transfer_flow *f,
 	}
 	if (body->transfer_elapsed_ms > f->elapsed_ms)
 		f->elapsed_ms = body->transfer_elapsed_ms;
-	if (f->state == TRANSFER_CONFIRMING && f->reported >= f->total &&
-	    mono_is_never(f->confirm_by))
+	/* Each time: a disk may take longer, and the receiver says so. */
+	if (f->state == TRANSFER_CONFIRMING && f->reported >= f->total)
 		f->confirm_by = mono_add(now, FLOW_CONFIRM_US);
 }
 
@@ -258,6 +264,8 @@ judge_disconnect(struct transfer_flow *f, struct mono now)
 	if (mono_before(now, f->grace_by))
 		return;
 	f->grace_by = MONO_NEVER;
+	if (f->received && !f->finished && !refused)
+		return; /* its disk decides */
 	/* Sender: see above; but what a receiver of ours has only written, and
 	 * reported, may not be safe yet: it says so several times, or closes.
 	 * Receiver: everything came and is safe. */

@@ -14,6 +14,8 @@
 /* Then slower, for an issuer that lost its relay for longer, or a claimant. */
 #define FLOW_CLAIM_SLOW_US (5 * MONO_SEC)
 #define FLOW_CLAIM_SLOW_REPEATS 40
+/* And then, for one that waits for longer: seldom enough for such a queue. */
+#define FLOW_CLAIM_RARE_US (300 * MONO_SEC)
 /* The first repeat is sooner: a listener of ours may just be reaching its
  * relay, which drops what comes for it before. */
 #define FLOW_CLAIM_FIRST_US (250 * MONO_MS)
@@ -85,6 +87,7 @@ struct transfer_flow {
 	struct mono connect_by; /* moves with every sign of life */
 	struct mono connect_most;
 	struct mono confirm_by; /* CONFIRMING ends */
+	bool received;          /* by a receiver that has yet to save it */
 	struct mono grace_by;   /* QUIC is gone: judged then */
 	bool grace_orderly;
 	int grace_result;

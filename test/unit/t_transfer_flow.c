@@ -223,6 +223,73 @@ test_progress_judged(void)
 	    f, -DT_ERR_TIMEOUT, "the other side did not confirm the transfer");
 }
 
+/* A receiver whose disk is slow says all the time that it has all. */
+static void
+test_slow_saving(void)
+{
+	struct transfer_flow *f = flow_sender_at(TRANSFER_CONFIRMING, 100);
+	struct envelope e;
+
+	for (int i = 1; i < 1200; i++) {
+		e = talk_progress(100, i * 500, (uint64_t)i);
+		(void)talk_give(f, talk_at(i * 500), &talk_issuer, &e);
+		(void)talk_drain(f, talk_at(i * 500), ENVELOPE_ABORT);
+	}
+	EQ_INT(transfer_flow_state(f), TRANSFER_CONFIRMING,
+	    "10 minutes of saving are waited for");
+	e = talk_complete(100);
+	(void)talk_give(f, talk_at(600 * 1000), &talk_issuer, &e);
+	EQ_INT(transfer_flow_state(f), TRANSFER_DONE, "until it is safe");
+	transfer_flow_free(f);
+}
+
+/* All has come and is being saved when the sender vanishes. */
+static void
+test_gone_while_saving(int r, bool saved)
+{
+	struct transfer_flow *f = flow_receiver_at(TRANSFER_MOVING, 100);
+
+	transfer_flow_received(f);
+	transfer_flow_disconnected(f, false, r, "idle", talk_at(100));
+	(void)talk_drain(f, talk_at(5000), ENVELOPE_ABORT);
+	if (r == -DT_ERR_PEER_ABORTED) {
+		flow_failed(f, r, "idle");
+		return;
+	}
+	EQ_INT(transfer_flow_state(f), TRANSFER_MOVING, "its disk decides");
+	if (!saved) {
+		transfer_flow_fail(f, -EIO, "disk", talk_at(6000));
+		flow_failed(f, -EIO, "disk");
+		return;
+	}
+	transfer_flow_finished(f, talk_at(6000));
+	(void)talk_drain(f, talk_at(7000), ENVELOPE_V2_COMPLETE);
+	EQ_INT(transfer_flow_state(f), TRANSFER_DONE, "saved is saved");
+	transfer_flow_free(f);
+}
+
+/* Who was not scheduled hears what waits for it before it looks at the time. */
+static void
+test_heard_late(void)
+{
+	struct transfer_flow *f = flow_receiver_at(TRANSFER_CONFIRMING, 100);
+	struct envelope e = talk_abort("source failed");
+
+	(void)talk_give(f, talk_at(400), &talk_claimant, &e);
+	EQ_INT(transfer_flow_state(f), TRANSFER_FAILED,
+	    "an abort that waited while the receiver's time ran out");
+	EQ_INT(transfer_flow_result(f), -DT_ERR_PEER_ABORTED, "counts");
+	transfer_flow_free(f);
+	f = flow_sender_at(TRANSFER_CONFIRMING, 100);
+	transfer_flow_disconnected(
+	    f, false, -DT_ERR_PEER_GONE, "idle", talk_at(100));
+	e = talk_complete(100);
+	(void)talk_give(f, talk_at(3000), &talk_issuer, &e);
+	EQ_INT(transfer_flow_state(f), TRANSFER_DONE,
+	    "so does a confirmation");
+	transfer_flow_free(f);
+}
+
 static void
 test_endless_slowness(void)
 {
@@ -400,6 +467,11 @@ main(void)
 	test_truncation();
 	test_complete_judged();
 	test_progress_judged();
+	test_slow_saving();
+	test_gone_while_saving(-DT_ERR_PEER_GONE, true);
+	test_gone_while_saving(-DT_ERR_PEER_GONE, false);
+	test_gone_while_saving(-DT_ERR_PEER_ABORTED, true);
+	test_heard_late();
 	test_endless_slowness();
 	test_sender_disconnected();
 	test_cancel();
