@@ -122,14 +122,14 @@ session_boot(struct session *s, struct worker *w, struct buf_reader *body,
 
 	keep_memory();
 	s->worker = w;
-	s->signer_fd = -1;
+	s->signer.fd = -1;
 	if (r == 0)
 		r = check_boot(s, n_fds);
 	if (r != 0)
 		return r;
 	worker_set_verbose(w, s->boot.verbose);
 	if (n_fds == 1) {
-		s->signer_fd = fds[0];
+		s->signer.fd = fds[0];
 		fds[0] = -1; /* transferred */
 	}
 	LIST_INIT(&s->carriers);

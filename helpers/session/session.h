@@ -31,6 +31,7 @@
 #include "helpers/session/path_report.h"
 #include "helpers/session/raw.h"
 #include "helpers/session/relay_back.h"
+#include "helpers/session/signer.h"
 #include "lib/loop.h"
 #include "lib/mono.h"
 #include "lib/queue.h"
@@ -105,7 +106,7 @@ struct session {
 	struct mono now; /* of this turn */
 	bool awake;      /* the timer is set for the end of this turn */
 	struct ipc_boot_session boot;
-	int signer_fd;
+	struct signer signer;
 	struct key32 own_seed; /* claimer; wiped once QUIC has it */
 
 	enum ipc_status status;

@@ -216,7 +216,7 @@ session_quic_new(struct session *s)
 	set_kind(&p, s);
 	if (s->boot.listener) {
 		p.sign = signer_ask;
-		p.sign_arg = &s->signer_fd;
+		p.sign_arg = &s->signer;
 		return quic_endpoint_new(&s->quic, &p);
 	}
 	secret_ed25519_keypair(&s->own_seed, &s->boot.own_quic);

@@ -11,8 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Owner: the session. */
+struct signer {
+	int fd;              /* -1: nobody signs */
+	unsigned unanswered; /* questions; answers come in their order */
+};
+
 /** signer_ask(): a quic_sign_fn; blocks for 2 s at most.
- * @arg: int *, the descriptor.  Returns 0 or negative. */
+ * @arg: struct signer *.  Returns 0 or negative. */
 int signer_ask(
     void *arg, const uint8_t *msg, size_t len, uint8_t ret_sig[static 64]);
 
