@@ -34,7 +34,7 @@ TIME = 30
 BULK_TIME = 120
 HUGE_TIME = 900
 # Who waits for somebody that is gone is told within this, and ends so.
-DEAD = 15
+DEAD = 25
 TIMED_OUT = 13
 # A Go accepter leaves when it has written, delivered or not: the Go inviter
 # rarely gets the key either.  From the second time on it is held at its exit.

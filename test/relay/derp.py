@@ -264,8 +264,9 @@ class Client:
         self.write(frame(PING, data))
         assert self.read_kind(PONG, timeout) == data[:8]
 
-    def is_closed(self, timeout=2.0):
-        """Does the relay close within this time?"""
+    def is_closed(self, timeout=8.0):
+        """Does the relay close within this time?  Less than 10 s: then it
+        closes whoever has not logged in."""
         end = time.monotonic() + timeout
         try:
             while True:

@@ -354,12 +354,15 @@ def t_handshake_deadline(relay):
         dripping.write(b"x")
         time.sleep(0.5)
     for c in (silent, waiting, dripping):
-        true(c.try_read(0.05) is None)
+        try:
+            true(c.try_read(0.05) is None)
+        except Closed:
+            true(time.monotonic() - start > 9.5, "too early")
     for c in (silent, waiting, dripping):
-        true(c.is_closed(3), "still open")
+        true(c.is_closed(10), "still open")
         c.close()
     took = time.monotonic() - start
-    true(9.5 < took < 12, took)
+    true(9.5 < took < 18, took)
     equal(relay.derp("handshake_timeouts") - before, 3)
 
 

@@ -20,6 +20,7 @@ from derp import (  # noqa: E402
     RECV,
     SEND,
     Client,
+    Closed,
     Key,
     Relay,
     disco,
@@ -72,8 +73,8 @@ def t_unknown_destination(relay):
         equal(c.try_read(0.3), None)
         equal(relay.dropped("unknown_dest") - before, 1)
         start = time.monotonic()
-        for _ in range(10):
-            c.send(nobody, disco())
+        # In one piece: nothing comes back meanwhile.
+        c.write(frame(SEND, nobody + disco()) * 10)
         equal(answers(c), [(GONE, nobody + b"\x01")] * 3)
         # One comes back each second.
         time.sleep(1.1)
@@ -161,15 +162,17 @@ def t_dead_receiver(relay):
         start = time.monotonic()
         for i in range(1000):
             a.send(b.key.public, bytes(6000))
-        true(relay.derp("sclient_write_timeouts") == before, "too early")
+        counter = relay.derp("sclient_write_timeouts")
         full = time.monotonic()
+        true(counter == before or full - start >= 2, "too early")
         equal(
-            relay.wait_for("sclient_write_timeouts", before + 1, 6),
+            relay.wait_for("sclient_write_timeouts", before + 1, 12),
             before + 1,
         )
         end = time.monotonic()
         took = f"after {end - start:.1f} s"
-        true(1.5 < end - start and end - full < 4, took)
+        # The kernel's own limit for the connection is 15 s.
+        true(1.5 < end - start and end - full < 10, took)
         # The sender got nothing from it, so is not told; it still works.
         a.ping()
 
@@ -192,14 +195,27 @@ def t_last_words(relay):
 @test("slow-but-alive")
 def t_slow_but_alive(relay):
     """a receiver that reads slowly is kept"""
-    with Client(relay) as a, stalled(relay) as b:
-        for i in range(200):
-            a.send(b.key.public, bytes(6000))
-        end = time.monotonic() + 5
-        while time.monotonic() < end:
-            true(b.packet(1))
-            time.sleep(0.1)
-        a.ping()
+    for _ in range(3):
+        with Client(relay) as a, stalled(relay) as b:
+            gaps = []
+            last = time.monotonic()
+            try:
+                for i in range(200):
+                    a.send(b.key.public, bytes(6000))
+                end = time.monotonic() + 5
+                while time.monotonic() < end:
+                    gaps.append(time.monotonic() - last)
+                    last = time.monotonic()
+                    true(b.packet(5))
+                    time.sleep(0.1)
+                a.ping()
+                return
+            except Closed:
+                gaps.append(time.monotonic() - last)
+                # Not so slow, that is: then it is cut off.
+                true(max(gaps) > 1.5, f"cut off, read each {max(gaps)} s")
+                print("# the machine is too slow: read after", max(gaps), "s")
+    raise AssertionError("cut off, three times")
 
 
 @test("peer-gone")
@@ -213,7 +229,7 @@ def t_peer_gone(relay):
                 a.send(b.key.public, b"two")
                 equal(b.packet()[1], b"one")
                 equal(b.packet()[1], b"two")
-            equal(b.read(2), (GONE, key.public + b"\x00"))
+            equal(b.read(8), (GONE, key.public + b"\x00"))
             # Nothing sent, nothing to tell.
             with Client(relay, key) as a:
                 a.ping()
@@ -254,7 +270,7 @@ def t_duplicate_keys(relay):
         two.close()
         equal(relay.wait_for("gauge_current_dup_client_keys", 0), 0)
         a.send(key.public, b"z")
-        equal(one.read(2), (RECV, a.key.public + b"z"))
+        equal(one.read(8), (RECV, a.key.public + b"z"))
         equal(a.try_read(0.2), None)
         one.ping()
 
@@ -275,7 +291,7 @@ def t_duplicate_silent(relay):
         equal(relay.dropped("dup_client") - before, 1)
         one.ping()
         a.send(key.public, b"y")
-        equal(one.read(2), (RECV, a.key.public + b"y"))
+        equal(one.read(8), (RECV, a.key.public + b"y"))
         equal(two.try_read(0.1), None)
 
 

@@ -28,15 +28,25 @@ def times(clients, count):
 @test("keepalive")
 def t_keepalive(relay, period):
     """idle connections get KeepAlives, each at its own steady pace"""
-    clients = [(Client(relay), time.monotonic()) for _ in range(4)]
-    seen = times(clients, 2)
     slack = 1
-    for first, second in seen:
-        true(period - slack < first < period * 13 / 12 + slack, first)
-        true(abs(second - 2 * first) < slack, (first, second))
-    for c, _ in clients:
-        c.ping()
-        c.close()
+    # A process that is stalled makes one late, never early.
+    for _ in range(3):
+        starts = [(time.monotonic(), Client(relay)) for _ in range(4)]
+        clients = [(c, start) for start, c in starts]
+        seen = times(clients, 2)
+        for first, second in seen:
+            true(first >= period and second >= 2 * period, (first, second))
+        for c, _ in clients:
+            c.ping()
+            c.close()
+        if all(
+            first < period * 13 / 12 + slack
+            and abs(second - 2 * first) < slack
+            for first, second in seen
+        ):
+            return
+        print("# late:", seen)
+    raise AssertionError(seen)
 
 
 def main():

@@ -5,11 +5,13 @@
 usage: faults_claim.py BUILD_FOLDER [ROW-PATTERN]
 """
 import base64
+import contextlib
 import json
 import pathlib
 import random
 import signal
 import sys
+import threading
 import time
 
 import faults_lib as f
@@ -22,7 +24,8 @@ except ImportError as e:  # libsodium's bindings
     derp = None
     MISSING = str(e)
 
-BACK = 15  # seconds until a listener waits again
+BACK = 22      # seconds until a listener waits again: it keeps the slot of who
+#                says nothing for 15 after it has accepted
 GOODBYE = 6    # seconds until it knows of a goodbye; idle times are 9 s
 SOON = 20      # seconds until another one has the slot of a dead one: 2 as
 #                a rule, a lost handshake is begun anew after 10
@@ -106,20 +109,37 @@ def vanishing(lab, relay, kind, sig):
         (f'; {len(over)} shares ended in order' if over else '')
 
 
-def goodbyes(lab, relay):
-    """An opener that is interrupted while much comes says goodbye, and its
-    relay connection ends with nothing lost: nobody waits for idle times."""
+def come(conn):
+    """Much comes from the other side."""
+    conn.sendall(b'F')
+    for _ in range(100):
+        conn.recv(65536)
+
+
+def go(conn):
+    """Much goes there, and goes on."""
+    def pour():
+        with contextlib.suppress(OSError):
+            while True:
+                conn.sendall(bytes(65536))
+    conn.sendall(b'S')
+    conn.recv(3)
+    threading.Thread(target=pour, daemon=True).start()
+    time.sleep(0.3)
+
+
+def goodbyes(lab, relay, flow, *flags):
+    """An opener that is interrupted while much flows says goodbye, and nothing
+    of that is lost: nobody waits for idle times."""
     with pair(lab, relay) as (a, b):
         service = f.Service()
         server, client = a.tokens()
-        offer = a.serve(server, service.address, '--force-relay')
+        offer = a.serve(server, service.address, *flags)
         taken = []
         for _ in range(8):
-            use, address = b.tunnel(client, '--force-relay')
-            with l.connect(address, 20) as flood:
-                flood.sendall(b'F')
-                for _ in range(100):
-                    flood.recv(65536)
+            use, address = b.tunnel(client, *flags)
+            with l.connect(address, 20) as conn:
+                flow(conn)
                 start = time.monotonic()
                 f.leave(use)
             a.wait_endpoint('waiting', GOODBYE)
@@ -333,7 +353,10 @@ ROWS = [
       for kind in ('share', 'derptun')
       for name, sig in (('killed', signal.SIGKILL),
                         ('interrupted', signal.SIGINT))],
-    ('11: opener interrupted while much comes', goodbyes),
+    *[(f'11: opener interrupted while much {flow.__name__}s, {name}',
+       lambda lab, relay, w=flow, s=flags: goodbyes(lab, relay, w, *s))
+      for flow in (come, go)
+      for name, flags in (('relay', ('--force-relay',)), ('direct', ()))],
     *[(f'11: another opener at once, {kind}',
        lambda lab, relay, k=kind: taken_over(lab, relay, k))
       for kind in ('share', 'derptun')],

@@ -26,7 +26,7 @@ from faults_lib import l
 CLONE_NEWNS = 0x20000
 PR_SET_PDEATHSIG = 1
 LINGER = 1000  # seconds, far more than the test has
-PROMPT = 3     # seconds, for what takes milliseconds
+PROMPT = 8     # seconds, for what takes milliseconds
 MAX_THREADS = 4  # daemon/closer.h, CLOSER_MAX_THREADS
 FIRST_UID = 12345
 BUSY = -32003

@@ -218,7 +218,7 @@ def killed_daemon(lab, relay):
         raise AssertionError(f'workers: {pids}')
     l.kill_daemons(env_a)
     l.kill_daemons(env_b)
-    gone_within(pids, 1)
+    gone_within(pids, 5)
     for p in processes:
         f.expect(f.wait_exit(p, 5), 11, p.name())
         f.expect_in('tunnel lost', p.said(), p.name())
@@ -243,7 +243,7 @@ def killed_system_daemon(lab, relay):
     offer, _ = a.share(service.address)
     kids = a.children()
     a.process.stop(signal.SIGKILL)
-    gone_within(kids, 1)
+    gone_within(kids, 5)
     f.expect(f.wait_exit(offer, 5), 11, 'sharer')
     f.expect_in('tunnel lost', offer.said(), 'sharer')
     a.start()
@@ -268,7 +268,7 @@ def killed_with_stopped(lab, relay):
         os.kill(pid, signal.SIGSTOP)
     for d in (a, b):
         d.process.stop(signal.SIGKILL)
-    gone_within(kids, 1)
+    gone_within(kids, 5)
     for p in (offer, use):
         f.expect(f.wait_exit(p, 5), 11, p.name())
     service.close()
@@ -288,7 +288,7 @@ def terminated(lab, relay):
         taken = time.monotonic() - start
         if taken > 4:
             raise AssertionError(f'took {taken:.1f} s')
-        status = f.wait_exit(use, 2)
+        status = f.wait_exit(use, 8)
         f.expect((status, bool(use.lines['err'])), (11, True), use.said())
         try:
             traffic.end()

@@ -5,7 +5,6 @@ a mapping that lets a stranger's packet in, keeps it, and takes it away.
 
 usage: portmap.py PORTMAP_WATCH FOLDER_OF_THE_WORKERS [PATTERN]"""
 import os
-import re
 import signal
 import sys
 import time
@@ -102,9 +101,7 @@ def restart(home, watch, folder):
             p.Local(home) as one, p.Local(home) as two:
         watch.say(f'gateway {p.ROUTER}', f'want {one.port}',
                   f'want {two.port}')
-        externals = sorted(
-            int(watch.line(rf'mapped \d+ {p.PUBLIC}:(\d+) 1')[1])
-            for _ in range(2))
+        externals = sorted(watch.mapped(r'\d+', p.PCP) for _ in range(2))
         for _ in range(2):
             daemon.stop(signal.SIGKILL)
             home.router.nft('flush ruleset\n' + p.RULES)
@@ -196,7 +193,7 @@ def many(home, watch, folder):
         watch.say(f'gateway {p.ROUTER}', *(f'want {n}' for n in ports))
         start = time.monotonic()
         for _ in ports:
-            watch.line(rf'mapped \d+ {re.escape(p.PUBLIC)}:\d+ 1')
+            watch.mapped(r'\d+', p.PCP)
         took = p.seconds_since(start)
         assert len(home.rules()) == len(ports), len(home.rules())
         end = watch.stop()

@@ -112,6 +112,9 @@ def slow_reader(p):
 
 def slow_writer(p):
     """A source that says something now and then."""
+    def first():
+        fl.expect((p.target / 'data').stat().st_size >= 2, True, 'they came')
+
     r, w = os.pipe()
     with open(p.target / 'data', 'wb') as out:
         receiver, token = p.b.listen(out)
@@ -120,8 +123,8 @@ def slow_writer(p):
         for n in range(12):
             os.write(w, b'%d\n' % n)
             time.sleep(1)
-            if n == 2 and (p.target / 'data').stat().st_size < 2:
-                raise AssertionError('the first bytes have not arrived')
+            if n == 2:
+                l.until(first, TIME, 'the first bytes')
         os.close(w)
         x.both_ended(sender, receiver, TIME)
     fl.expect((p.target / 'data').read_text(),
@@ -664,14 +667,20 @@ def json_progress(p):
     got = 0
     while got < MIB:
         got += len(os.read(r, MIB - got))
+
+    def reported():
+        here = progress_events(receiver.lines['err'])
+        there = progress_events(sender.lines['out'])
+        fl.expect(bool(here and there), True, 'progress on both sides')
+        moved = here[-1]['moved']
+        if not got <= moved <= got + PIPE_BYTES:
+            raise AssertionError(f'written: {moved}, but {got} were read')
+        fl.expect(there[-1]['peer_written'], moved, 'written, at the sender')
+        if there[-1]['moved'] <= moved:
+            raise AssertionError(f'the sender is not ahead: {there[-1]}')
+
     time.sleep(2)  # the pipe is full; reports come twice a second
-    moved = progress_events(receiver.lines['err'])[-1]['moved']
-    if not got <= moved <= got + PIPE_BYTES:
-        raise AssertionError(f'written: {moved}, but {got} were read')
-    there = progress_events(sender.lines['out'])[-1]
-    fl.expect(there['peer_written'], moved, 'written, at the sender')
-    if there['moved'] <= moved:
-        raise AssertionError(f'the sender is not ahead: {there}')
+    l.until(reported, TIME, 'reports')
     thread = threading.Thread(target=t.drain, args=(r,))
     thread.start()
     x.both_ended(sender, receiver, TIME)

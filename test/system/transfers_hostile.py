@@ -289,17 +289,21 @@ def alive(pid):
 
 
 def malformed():
-    """Authentic claims that are wrong, one after the other."""
+    """Authentic claims that are wrong, one after the other, and the answer:
+    accepted or not, or None at all."""
     key = list(os.urandom(32))
     return [
-        {'protocol': 'derphole-transfer-v3'},
-        {'quic_public': key[:31]}, {'quic_public': key + [0]},
-        {'quic_public': [0] * 32}, {'quic_public': [256] * 32},
-        {'quic_public': [-1] * 32}, {'quic_public': 'x'},
-        {'candidates': ['nonsense'] * 3}, {'candidates': ['1.2.3.4:5'] * 33},
-        {'candidates': ['x' * 200]}, {'candidates': {'a': 1}},
-        {'parallel_initial': -1}, {'parallel_initial': 1 << 40},
-        {'parallel_mode': ESCAPES}, {'transfer_mode': ESCAPES},
+        ({'protocol': 'derphole-transfer-v3'}, False),
+        ({'quic_public': key[:31]}, None), ({'quic_public': key + [0]}, None),
+        ({'quic_public': [0] * 32}, False),
+        ({'quic_public': [256] * 32}, None),
+        ({'quic_public': [-1] * 32}, None), ({'quic_public': 'x'}, None),
+        ({'candidates': ['nonsense'] * 3}, True),
+        ({'candidates': ['1.2.3.4:5'] * 33}, True),
+        ({'candidates': ['x' * 200]}, True), ({'candidates': {'a': 1}}, None),
+        ({'parallel_initial': -1}, True),
+        ({'parallel_initial': 1 << 40}, True),
+        ({'parallel_mode': ESCAPES}, True), ({'transfer_mode': ESCAPES}, True),
     ]
 
 
@@ -307,12 +311,14 @@ def bad_claims(lab, relay):
     """They change nothing, or end it with a reason: never a hang, never a
     crash; and who comes next with a good one is served or told."""
     ends = {}
-    for n, more in enumerate(malformed()):
+    for n, (more, want) in enumerate(malformed()):
         with l.Lab(lab.build) as inner:
             s = Sender(inner, relay)
             s.liar.claim(**more)
             # Refused (abort or accept: false), ignored, or taken all the same.
-            answer = s.liar.hear('v2_accept', 0.5)
+            answer = s.liar.hear('v2_accept', 0.5 if want is None else 10)
+            ends[n] = answer[1].get('accepted') if answer else None
+            fl.expect(ends[n], want, f'answer to {n}')
             if s.process.alive():
                 receiver = s.party.receive(s.token, cwd=s.target)
                 if answer is not None and answer[1].get('accepted'):
@@ -324,7 +330,6 @@ def bad_claims(lab, relay):
             clean(said(s.process))
             s.liar.close()
             s.daemon.wait_idle(15)
-            ends[n] = answer[1].get('accepted') if answer else None
     return 'accepted: ' + ' '.join(f'{n}:{e}' for n, e in ends.items())
 
 
