@@ -391,7 +391,6 @@ tells_distance(struct direct_life *l, struct mono at)
 	return true;
 }
 
-/* Before note_answer(). */
 static void
 note_distance(struct direct_entry *e, int64_t rtt_us)
 {
@@ -400,10 +399,13 @@ note_distance(struct direct_entry *e, int64_t rtt_us)
 	    e->acks == 0 ? e->rtt_us : (e->smooth_us + e->rtt_us) / 2;
 }
 
-/* @e answered: what is known of it now. */
+/* @e answered a probe sent at @sent: what is known of it now. */
 static void
-note_answer(struct direct_entry *e, struct mono now)
+note_answer(
+    struct direct *d, struct direct_entry *e, struct mono sent, struct mono now)
 {
+	if (e != d->selected || tells_distance(&d->life, sent))
+		note_distance(e, mono_diff(now, sent));
 	e->acks++;
 	e->acked = now;
 	e->bursts = 0;
@@ -437,9 +439,7 @@ on_ack(struct direct *d, const struct addr *from,
 	if (selected)
 		direct_life_acked(d, now);
 	if (s->size == 0) {
-		if (!selected || tells_distance(&d->life, s->at))
-			note_distance(e, rtt_us);
-		note_answer(e, now);
+		note_answer(d, e, s->at, now);
 		if (!selected)
 			consider(d, e, now);
 	} else if (selected) {

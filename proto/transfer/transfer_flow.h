@@ -20,8 +20,8 @@
  *	   |
  *	CONFIRMING sender: waits for v2_complete; receiver: 150 ms for an abort
  *	   |
- *	DONE       the receiver has every byte; transfer_flow_is_quiet() tells
- *when QUIC and the process may go FAILED     from anywhere; likewise
+ *	DONE       the receiver has all; transfer_flow_is_quiet() before leaving
+ *	FAILED     from anywhere; likewise
  */
 #ifndef PROTO_TRANSFER_TRANSFER_FLOW_H
 #define PROTO_TRANSFER_TRANSFER_FLOW_H
@@ -130,10 +130,8 @@ void transfer_flow_set_verdict(
 /** transfer_flow_connected(): QUIC stands, on every connection. */
 void transfer_flow_connected(struct transfer_flow *f, struct mono now);
 
-/**
- * transfer_flow_moved(): bytes that went through the streams so far, framing
- * excluded.  Sender: taken from the source.  Receiver: written out.
- */
+/** transfer_flow_moved(): bytes that went through the streams so far, framing
+ * excluded.  Sender: taken from the source.  Receiver: written out. */
 void transfer_flow_moved(
     struct transfer_flow *f, int64_t bytes, struct mono now);
 
@@ -141,11 +139,8 @@ void transfer_flow_moved(
  * the stream told (transfer_intake_total()). */
 void transfer_flow_set_total(struct transfer_flow *f, int64_t bytes);
 
-/**
- * transfer_flow_received(): receiver: all streams ended, nothing is missing, and
- * the output is being made safe.  From now on a sender that vanishes does not
- * matter: transfer_flow_finished() or _fail() decides.
- */
+/** transfer_flow_received(): receiver: all has come and is being saved; what
+ * decides is _finished() or _fail(), not whether the sender still lives. */
 void transfer_flow_received(struct transfer_flow *f);
 
 /**

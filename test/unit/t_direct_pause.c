@@ -61,8 +61,8 @@ test_pause(int64_t ms)
 		far += moves(r, PUBLIC, at, ms);
 		rig_free(r);
 	}
-	EQ_INT(lan, 0, "a pause of %lld ms: stays in the network",
-	    (long long)ms);
+	EQ_INT(
+	    lan, 0, "a pause of %lld ms: stays in the network", (long long)ms);
 	OK(far <= 10, "and beside a VPN, but for %u of 120", far);
 }
 

@@ -285,8 +285,7 @@ test_heard_late(void)
 	    f, false, -DT_ERR_PEER_GONE, "idle", talk_at(100));
 	e = talk_complete(100);
 	(void)talk_give(f, talk_at(3000), &talk_issuer, &e);
-	EQ_INT(transfer_flow_state(f), TRANSFER_DONE,
-	    "so does a confirmation");
+	EQ_INT(transfer_flow_state(f), TRANSFER_DONE, "so does a confirmation");
 	transfer_flow_free(f);
 }
 
