@@ -14,8 +14,8 @@
  * A link without users lingers until its queue is empty and the relay has seen
  * the end of it: closing a socket with bytes unread would take back what is on
  * its way.  It is never freed but by its timer, because relay_link_put() may
- * come from its own callbacks.  A
- * watcher may leave while it is told something, but not make another leave.
+ * come from its own callbacks.  A watcher may leave while it is told something,
+ * but not make another leave.
  */
 #include "daemon/relay_link.h"
 

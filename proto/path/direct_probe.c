@@ -404,7 +404,7 @@ static void
 note_answer(
     struct direct *d, struct direct_entry *e, struct mono sent, struct mono now)
 {
-	if (e != d->selected || tells_distance(&d->life, sent))
+	if (e != d->selected || e->acks == 0 || tells_distance(&d->life, sent))
 		note_distance(e, mono_diff(now, sent));
 	e->acks++;
 	e->acked = now;
