@@ -384,8 +384,8 @@ class Raw:
 
 
 class Suffered(AssertionError):
-    """A pause.  A worker that the machine stalls makes one, too, and no clock
-    beside it sees that; a disturbance comes each time."""
+    """Something came late.  A worker that the machine stalls is late, too, and
+    no clock beside it sees that; what is our fault comes each time."""
 
 
 class Again(Exception):
