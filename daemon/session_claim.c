@@ -133,7 +133,7 @@ on_link_state(void *arg, struct mono now)
 	relay_link_info(s->link, &info);
 	event_session(s, "relay-state", event_relay(&info));
 	session_worker_relay_state(s);
-	if (s->state == SESSION_CLAIMING)
+	if (s->state == SESSION_CLAIMING && info.state == RELAY_LINK_CONNECTED)
 		await_answer(s); /* it may have lost the relay, too */
 	if (s->state != SESSION_CONNECTING)
 		return;
@@ -171,8 +171,13 @@ on_absent(struct session *s, struct mono now)
 {
 	s->is_absent = true;
 	s->heard_of = now;
-	if (s->state != SESSION_CLAIMING || !is_brief(s))
+	if (s->state != SESSION_CLAIMING)
 		return;
+	if (!is_brief(s)) {
+		if (s->asked_relay) /* that is all it will say */
+			loop_timer_in(s->timer, 0);
+		return;
+	}
 	say_unanswered(s, text_absent);
 	absence_denied(&s->absence, now);
 	/* Not from inside of the relay's own turn. */
@@ -320,12 +325,30 @@ on_brief_unanswered(struct session *s)
 	loop_timer_in(s->timer, ABSENCE_ASK_US);
 }
 
+/* That says nothing of the listener, who is waited for anew when the relay is
+ * back; but one connection is not held for ever. */
+static void
+on_relay_away(struct session *s, struct mono now)
+{
+	struct relay_link_info info;
+
+	if (s->role == SESSION_CONNECT &&
+	    mono_diff(now, s->heard_of) >= SESSION_SILENT_US) {
+		relay_link_info(s->link, &info);
+		relay_failed(s, &info);
+		return;
+	}
+	loop_timer_in(s->timer, SESSION_UNANSWERED_US);
+}
+
 /* The claim goes unanswered: its listener does not run, or it is not meant. */
 static void
 on_unanswered(struct session *s, struct mono now)
 {
-	if (!relay_link_is_connected(s->link))
-		return; /* it is waited for anew when the relay is back */
+	if (!relay_link_is_connected(s->link)) {
+		on_relay_away(s, now);
+		return;
+	}
 	if (is_brief(s)) {
 		on_brief_unanswered(s);
 		return;

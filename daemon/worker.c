@@ -390,7 +390,9 @@ post(struct worker *w, const struct buf_writer *msg, int *fds, size_t n_fds)
 	for (size_t i = 0; i < n_fds; i++)
 		fd_close(&fds[i]);
 	/* If it has left, its last words are still to be read. */
-	if (r != -DT_ERR_CLOSED && !w->stopping)
+	if (r == -DT_ERR_CLOSED)
+		begin_stop(w, WORKER_GRACE_US);
+	else if (!w->stopping)
 		worker_kill(w, "it does not read its messages");
 	return r;
 }

@@ -73,7 +73,7 @@ int worker_new(struct worker_pool *pool, const struct worker_params *p,
  * @body: @len bytes as written by ipc_put_*().
  * @fd: rides along, or -1; moves to the worker's channel (closed on failure).
  *
- * Returns 0 or a negative error, after which the worker is being killed.
+ * Returns 0 or a negative error, after which the worker is at its end.
  */
 int worker_send(struct worker *w, enum ipc_type type, uint32_t seq,
     const void *body, size_t len, int fd);

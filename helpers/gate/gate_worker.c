@@ -177,7 +177,8 @@ release(struct gate_worker *g)
 		gate_release(g->gate);
 	g->held = false;
 	g->adopted = false;
-	g->checking_until = (struct mono){ 0 };
+	/* Both were about that holder. */
+	g->alive_until = g->checking_until = (struct mono){ 0 };
 }
 
 static int

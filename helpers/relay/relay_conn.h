@@ -21,7 +21,7 @@
 #include "proto/tls/tls.h"
 
 /* How often a blocked receiver is looked at, and how many looks in a row may
- * find that it took nothing: it is cut off after 2 to 2.5 s. */
+ * find that it took nothing: it is cut off after 2 to 3 s. */
 #define RELAY_CONN_LOOK_US (500 * MONO_MS)
 #define RELAY_CONN_STALL_LOOKS 5
 

@@ -2,8 +2,9 @@
 /*
  * Theory of operation.  Input, reports and time only change the struct; what is
  * to be sent is kept as points in time (struct flow_repeat) and written when
- * the caller asks.  transfer_flow_step() lets every limit that has passed take
- * effect; it runs before each output and each input.
+ * the caller asks.  step() lets every limit that has passed take effect; it
+ * runs before each output and after each input, as what has come may have
+ * waited.
  *
  * Invariants: DONE and FAILED are left by nothing; has_plan is never taken
  * back; plan.path changes once; everything repeated is counted down.
@@ -87,7 +88,9 @@ transfer_flow_new(const struct transfer_params *params,
 		f->has_peer = true;
 		f->peer_derp = params->peer_derp;
 		f->announce.next = now;
-		f->announce.left = FLOW_CLAIM_REPEATS + FLOW_CLAIM_SLOW_REPEATS;
+		f->announce.left = FLOW_CLAIM_REPEATS +
+				   FLOW_CLAIM_SLOW_REPEATS +
+				   FLOW_CLAIM_RARE_REPEATS;
 		if (limit >= 0)
 			f->accept_by = mono_add(now,
 			    limit > 0 ? limit : TRANSFER_FLOW_ACCEPT_LIMIT_US);
@@ -245,6 +248,17 @@ count_down(struct flow_repeat *r, struct mono now, int64_t interval_us)
 	r->next = mono_add(now, interval_us);
 }
 
+/* Until the next claim, when @left are still to come. */
+static int64_t
+claim_interval_us(unsigned left)
+{
+	if (left <= FLOW_CLAIM_RARE_REPEATS)
+		return FLOW_CLAIM_RARE_US;
+	if (left <= FLOW_CLAIM_RARE_REPEATS + FLOW_CLAIM_SLOW_REPEATS)
+		return FLOW_CLAIM_SLOW_US;
+	return FLOW_CLAIM_REPEAT_US;
+}
+
 /* Claim, accept or refusal. */
 static int
 put_announce(struct transfer_flow *f, struct mono now, struct buf_writer *w)
@@ -263,14 +277,8 @@ put_announce(struct transfer_flow *f, struct mono now, struct buf_writer *w)
 		interval = FLOW_ABORT_SECOND_US;
 	else if (!f->issuer && first)
 		interval = FLOW_CLAIM_FIRST_US;
-	else if (!f->issuer && f->announce.left <= FLOW_CLAIM_SLOW_REPEATS)
-		interval = FLOW_CLAIM_SLOW_US;
 	else if (!f->issuer)
-		interval = FLOW_CLAIM_REPEAT_US;
-	if (f->state == TRANSFER_CLAIMING && f->announce.left == 0) {
-		f->announce.left = 1; /* as long as it waits */
-		interval = FLOW_CLAIM_RARE_US;
-	}
+		interval = claim_interval_us(f->announce.left);
 	buf_put_bytes(w, f->announce_packet, f->announce_len);
 	f->announced = now;
 	count_down(&f->announce, now, interval);

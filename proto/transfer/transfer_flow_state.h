@@ -14,8 +14,10 @@
 /* Then slower, for an issuer that lost its relay for longer, or a claimant. */
 #define FLOW_CLAIM_SLOW_US (5 * MONO_SEC)
 #define FLOW_CLAIM_SLOW_REPEATS 40
-/* And then, for one that waits for longer: seldom enough for such a queue. */
+/* And then, for one that waits for longer; all together do not fill such a
+ * queue. */
 #define FLOW_CLAIM_RARE_US (300 * MONO_SEC)
+#define FLOW_CLAIM_RARE_REPEATS 24
 /* The first repeat is sooner: a listener of ours may just be reaching its
  * relay, which drops what comes for it before. */
 #define FLOW_CLAIM_FIRST_US (250 * MONO_MS)

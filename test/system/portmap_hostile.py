@@ -59,7 +59,7 @@ def then_serves(home, watch, folder):
     with p.Miniupnpd(home, folder, 'enable_natpmp=yes\nenable_upnp=yes\n'), \
             p.Local(home) as s:
         watch.say(f'gateway {p.ROUTER}', f'want {s.port}')
-        watch.mapped(s.port, p.ANY)
+        watch.mapped(s.port, p.PCP)
         watch.stop()
         p.all_gone(home)
 

@@ -23,7 +23,6 @@ from lab_world import l  # noqa: E402  pylint: disable=wrong-import-position
 ROUTER, HOST, PUBLIC, OUTSIDE = '10.77.0.1', '10.77.0.2', '11.77.0.1', \
     '11.77.0.2'
 PCP, NATPMP, UPNP = '1', '2', '3'
-ANY = PCP + NATPMP + UPNP
 # A loaded machine takes longer than the protocols do.
 WAIT = 15
 TRIES = 3
