@@ -161,11 +161,15 @@ test_chan_broken(void)
 	fd_close(&peer);
 }
 
+/* It ends in order when @got is @want. */
 static void
-await_closed(void)
+expect_last_words(const size_t *got, size_t want, size_t unread, size_t waiting)
 {
 	for (int i = 0; closed == 0 && i < PATIENCE; i++)
 		loop_for(loop, 5 * MONO_MS);
+	EQ_INT(*got, want, "heard: %zu unread, %zu waiting", unread, waiting);
+	EQ_INT(closed, 1, "then the end");
+	EQ_INT(closed_r, 0, "which is no fault");
 }
 
 /* What a peer wrote before it left is read, whatever it has not read. */
@@ -185,10 +189,7 @@ test_chan_last_words(size_t unread, size_t waiting)
 	for (int i = 0; i < 3; i++)
 		OK(send(peer, "last", 4, 0) == 4, "a last word");
 	fd_close(&peer);
-	await_closed();
-	EQ_INT(messages, 3, "heard: %zu unread, %zu waiting", unread, waiting);
-	EQ_INT(closed, 1, "then the end");
-	EQ_INT(closed_r, 0, "which is no fault");
+	expect_last_words(&messages, 3, unread, waiting);
 	chan_free(c);
 }
 
@@ -293,10 +294,7 @@ test_line_last_words(size_t unread, size_t waiting)
 	shortage = 0;
 	OK(write(peer, "a\nb\n", 4) == 4, "two last lines");
 	fd_close(&peer);
-	await_closed();
-	EQ_INT(lines, 2, "heard: %zu unread, %zu waiting", unread, waiting);
-	EQ_INT(closed, 1, "then the end");
-	EQ_INT(closed_r, 0, "which is no fault");
+	expect_last_words(&lines, 2, unread, waiting);
 	linechan_free(c);
 }
 
