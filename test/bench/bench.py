@@ -113,7 +113,7 @@ class Bench:
 
     def first_byte(self):
         times = {'ours': [], 'Go': []}
-        whole = {'ours': [], 'Go': []}  # runs from which nothing was taken
+        undisturbed = {'ours': [], 'Go': []}
         cold = {}
         with l.Lab(self.args.build) as lab:
             relay = lab.our_relay()
@@ -123,18 +123,18 @@ class Bench:
                 for name, took in times.items():
                     pair = Pair(lab, name, self.programs(lab, name), relay,
                                 echo, f'f{name}')
-                    taken = l.stolen()
+                    stolen = l.stolen()
                     ms = pair.first_byte()
-                    taken = l.stolen() - taken
+                    stolen = l.stolen() - stolen
                     pair.close()
                     if n < 0:
                         cold[name] = ms
                         continue
                     took.append(ms)
-                    if taken == 0:
-                        whole[name].append(ms)
-        self.raw['first-byte ms'] = {'warm': times, 'whole': whole,
-                                     'cold': cold}
+                    if stolen == 0:
+                        undisturbed[name].append(ms)
+        self.raw['first-byte ms'] = {
+            'warm': times, 'undisturbed': undisturbed, 'cold': cold}
         value = {k: {'value': quantile(v, 0.99), 'spread': spread(v)}
                  for k, v in times.items()}
         self.row('first byte, share/open, p99', 'ms', value['ours'],
@@ -145,8 +145,8 @@ class Bench:
                  runs=self.args.runs,
                  beside={
                      **{f'{k} cold': v for k, v in cold.items()},
-                     **{f'{k} where the host took nothing ({len(v)} runs)':
-                        quantile(v, 0.99) for k, v in whole.items() if v}})
+                     **{f'{k} undisturbed ({len(v)} runs)': quantile(v, 0.99)
+                        for k, v in undisturbed.items() if v}})
 
     def throughput(self, streams):
         lane = f'relayed TCP, {streams} stream{"s" * (streams > 1)}'

@@ -105,7 +105,7 @@ class Seen:
     told: float | None     # both sides have said that they are direct
     gap: float             # longest pause between two answers
     machine: float         # the same of the bare service: this machine's own
-    taken: float           # from the processors by the host, until first
+    stolen: float          # from the processors by the host, until first
     raw: bool
     note: str
 
@@ -186,13 +186,13 @@ def session(offer, use, wait, direct_expected):
     try:
         sharer, token = offer.share(service.address)
         started.append(sharer)
-        taken = l.stolen()
+        stolen = l.stolen()
         opener = use.open(token)
         started.append(opener)
         address = opener.wait_line(r'^listening on (\S+)$',
                                    timeout=60).group(1)
         pings = Pings(use.ns, address)
-        taken = l.stolen() - taken
+        stolen = l.stolen() - stolen
         claim = sharer.when('claimed') or pings.first
         times = wait_direct(watchers, wait, direct_expected)
         told = _told((sharer, opener), 2 if times and direct_expected else 0)
@@ -206,7 +206,7 @@ def session(offer, use, wait, direct_expected):
             return None if t is None else (t - claim) * 1000
 
         return Seen(outcome, after(pings.first), after(times), after(told),
-                    pings.gap * 1000, bare.gap * 1000, taken * 1000, any(
+                    pings.gap * 1000, bare.gap * 1000, stolen * 1000, any(
                         'v2-data-plane=raw-direct' in p.lines['err']
                         for p in started), str(rise))
     except AssertionError as e:

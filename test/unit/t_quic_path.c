@@ -7,11 +7,11 @@
 #ifdef VALGRIND
 #define LEN UINT64_C(600000)
 #define SLOWER 20 /* links carry so much less */
-#define STEP 4    /* of what a row counts through */
+#define CASE_STEP 4
 #else
 #define LEN UINT64_C(3000000)
 #define SLOWER 1
-#define STEP 1
+#define CASE_STEP 1
 #endif
 
 static bool
@@ -385,7 +385,7 @@ test_few_lost(void)
 	int64_t worst = 0;
 
 	for (unsigned n = 1; n <= 4; n++)
-		for (unsigned first = 0; first < 12; first += STEP)
+		for (unsigned first = 0; first < 12; first += CASE_STEP)
 			for (int to = 0; to < 2; to++) {
 				int64_t us = with_lost(to, first, n);
 
@@ -469,7 +469,7 @@ static void
 test_revive(void)
 {
 	for (int load = 0; load <= LOAD_LITTLE; load++)
-		for (int s = 1; s < 6; s += STEP) {
+		for (int s = 1; s < 6; s += CASE_STEP) {
 			(void)comes_back(s * MONO_SEC, (enum load)load, false);
 			OK(comes_back(s * MONO_SEC, (enum load)load, true) <=
 				100 * MONO_MS,
