@@ -6,8 +6,9 @@
  *
  *   draining  bytes of the peer still wait for slow local sides: give them
  *             DRAIN_IDLE_US without progress, DRAIN_MAX_US in all;
- *   gone      every connection is closed with code 0, ENDED is said, the
- *             process exits.
+ *   leaving   every connection is closed; a full path has GOODBYE_US to take
+ *             that;
+ *   gone      ENDED is said, the process exits.
  *
  * STOP before ready is not obeyed at once: a Go listener whose claimer leaves
  * in the middle of the negotiation exits.  So the negotiation is finished and
@@ -39,6 +40,9 @@
 #define POLITE_US (900 * MONO_MS) /* STOP leaves a second */
 #define DRAIN_IDLE_US (3 * MONO_SEC)
 #define DRAIN_MAX_US (30 * MONO_SEC)
+/* Time enough for the daemon to take what waits; a peer that hears nothing
+ * keeps the session's slot until its idle time is over. */
+#define GOODBYE_US (250 * MONO_MS)
 /* A path on which nothing was heard for so long may have died: timers that grew
  * meanwhile are not to delay what goes over the next one. */
 #define SILENCE_US (300 * MONO_MS)
@@ -334,7 +338,7 @@ is_draining(struct session *s, struct mono *ret_deadline)
 	bool any = false;
 
 	if (!mono_is_never(s->stop_deadline))
-		last = mono_min(last, s->stop_deadline);
+		last = mono_min(last, mono_add(s->stop_deadline, -GOODBYE_US));
 	TAILQ_FOREACH(sp, &s->splices, link) {
 		struct mono at =
 		    mono_min(last, mono_add(sp->progress, DRAIN_IDLE_US));
@@ -356,15 +360,37 @@ is_stream_lost(const struct session *s)
 }
 
 static void
-say_goodbye(struct session *s)
+leave(struct session *s)
 {
-	struct session_ending *e = &s->ending;
 	struct carrier *c;
 
 	LIST_FOREACH(c, &s->carriers, link)
 		carrier_close(c,
 		    s->stop_code == 0 ? TUNNEL_CODE_OK : TUNNEL_CODE_ERROR, "");
+	s->ending.leaving = true;
+	s->ending.deadline =
+	    mono_min(mono_add(s->now, GOODBYE_US), s->stop_deadline);
 	send_packets(s);
+}
+
+/* Is there something that the end has to wait for? */
+static bool
+is_held(struct session *s, struct mono *ret_deadline)
+{
+	if (!s->ending.leaving && is_draining(s, ret_deadline))
+		return true;
+	if (!s->ending.leaving)
+		leave(s);
+	*ret_deadline = s->ending.deadline;
+	return !path_mux_can_send(&s->mux) &&
+	       mono_before(s->now, s->ending.deadline);
+}
+
+static void
+finish(struct session *s)
+{
+	struct session_ending *e = &s->ending;
+
 	if (is_stream_lost(s)) {
 		if (e->code == 0)
 			(void)snprintf(e->text, sizeof(e->text), "%s",
@@ -420,13 +446,13 @@ session_turn(void *arg, struct mono now)
 	path_report_run(s);
 	at = next_deadline(s);
 	if (s->ending.decided) {
-		struct mono drained;
+		struct mono until;
 
-		if (!is_draining(s, &drained)) {
-			say_goodbye(s);
+		if (!is_held(s, &until)) {
+			finish(s);
 			return;
 		}
-		at = mono_min(at, drained);
+		at = mono_min(at, until);
 	}
 	if (!TAILQ_EMPTY(&s->dirty))
 		at = (struct mono){ 0 };

@@ -96,7 +96,8 @@ struct session_ending {
 	bool decided;
 	int code;
 	char text[IPC_MAX_TEXT];
-	struct mono deadline; /* draining ends at the latest */
+	bool leaving;         /* every connection is being closed */
+	struct mono deadline; /* draining, then leaving, ends at the latest */
 };
 
 struct session {

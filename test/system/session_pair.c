@@ -390,6 +390,40 @@ case_claims(enum ipc_kind kind)
 	finish();
 }
 
+static bool
+all_flow(struct world *unused)
+{
+	(void)unused;
+	return n_backends == n_clients && backends[n_clients - 1].received > 0;
+}
+
+/* The windows of many connections fill the channel, which nobody reads until
+ * 50 ms after STOP.  A machine that stands still gets other worlds. */
+static void
+case_full(void)
+{
+	bool good = false;
+	unsigned short port;
+
+	for (int world = 0; world < 3 && !good; world++) {
+		begin(IPC_KIND_DERPTUN, false);
+		(void)world_run(&w, world_is_ready, 5000);
+		port = world_listen(&w);
+		for (int i = 0; i < 64; i++)
+			add_client(port, 1024 * MIB);
+		(void)world_run(&w, all_flow, PATIENCE_MS);
+		chan_pause(w.claimer.packets, true);
+		(void)world_run(&w, world_never, 200);
+		world_stop(&w.claimer);
+		(void)world_run(&w, world_never, 50);
+		good = !w.claimer.ended;
+		chan_pause(w.claimer.packets, false);
+		good = world_run(&w, world_is_ended, 5000) && good;
+		finish();
+	}
+	OK(good, "a full path takes the goodbye as soon as it can");
+}
+
 /* A handshake that does not stand within the second of STOP is given up, and
  * then nobody tells the listener: another world. */
 static void
@@ -560,6 +594,7 @@ main(int argc, char **argv)
 		WORLD_RUN(only, "silent", case_silent_claimer(k));
 		WORLD_RUN(only, "lost", case_one_lost(k));
 	}
+	WORLD_RUN(only, "full", case_full());
 	WORLD_RUN(only, "memory", case_memory());
 	return tap_done();
 }
