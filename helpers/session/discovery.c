@@ -475,6 +475,10 @@ discovery_run(struct session *s)
 		run_direct(s);
 	if (direct_generation(d->direct) != d->generation)
 		follow(s);
+	if (direct_returns(d->direct) != d->returns) {
+		d->returns = direct_returns(d->direct);
+		quic_endpoint_revive(s->quic, s->now);
+	}
 }
 
 void

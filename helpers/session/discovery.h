@@ -42,6 +42,7 @@ struct discovery {
 	bool stopped;               /* QUIC has a path of its own */
 	bool accepted;              /* the peer knows of us: controls may go */
 	uint32_t generation;        /* of `direct`, carried out */
+	uint32_t returns;           /* likewise */
 	uint64_t packets_out;       /* of the path, reported to `direct` */
 };
 

@@ -269,6 +269,12 @@ direct_generation(const struct direct *d)
 	return d->generation;
 }
 
+uint32_t
+direct_returns(const struct direct *d)
+{
+	return d->returns;
+}
+
 const char *
 direct_reason(const struct direct *d)
 {

@@ -136,6 +136,9 @@ direct_life_acked(struct direct *d, struct mono now)
 {
 	struct direct_life *l = &d->life;
 
+	/* An answer that is no later than any other is no news. */
+	if (mono_diff(now, l->prove) >= every_us(d))
+		d->returns++;
 	l->proof = now;
 	l->silent = MONO_NEVER;
 	l->prove = MONO_NEVER;

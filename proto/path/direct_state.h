@@ -126,6 +126,7 @@ struct direct {
 	struct direct_size size;
 	size_t payload;
 	uint32_t generation;
+	uint32_t returns;
 	const char *reason;
 
 	struct direct_sent out[DIRECT_MAX_OUTSTANDING];

@@ -26,6 +26,8 @@
 #define DEAD_MS 5200
 /* The other end still hears us, and learns from us that we do not hear it. */
 #define HALF_DEAD_MS 5900
+/* A silent path is asked every 250 ms; QUIC alone waits for up to 2 s. */
+#define BLIP_MS 400
 
 static struct world w;
 static struct net n;
@@ -187,6 +189,44 @@ case_hole(enum ipc_kind kind, int way)
 	took = run_ms(net_both_direct, 15000);
 	OK(took >= 0, "hole %d: direct again after %lld ms", way, took);
 	transfer_end("hole", 20 * MIB, 400 * MIB);
+	finish();
+}
+
+static uint64_t came;
+
+static bool
+more_came(struct world *unused)
+{
+	(void)unused;
+	return client.received > came;
+}
+
+/* The path is dead for a moment, too short to be left: what waits for it does
+ * not wait for as long again.  The machine may stand still once. */
+static void
+case_blip(void)
+{
+	long long took;
+	int good = 0;
+
+	begin(IPC_KIND_DERPTUN, true, NULL);
+	transfer_start(20000 * MIB, 20000 * MIB);
+	(void)world_run(&w, some_came, 10000);
+	for (int ms = 1700; ms <= 2000; ms += 100) {
+		(void)world_run(&w, net_both_direct, 10000);
+		n.hole = true;
+		(void)world_run(&w, world_never, ms);
+		came = client.received;
+		n.hole = false;
+		took = run_ms(more_came, PATIENCE_MS);
+		printf("# %d ms: back after %lld ms\n", ms, took);
+		good += took >= 0 && took <= BLIP_MS && net_both_direct(&w);
+		(void)world_run(&w, world_never, 500);
+	}
+	OK(good >= 3, "back soon after %d of 4 blips", good);
+	app_fini(&client);
+	if (has_backend)
+		app_fini(&backend);
 	finish();
 }
 
@@ -540,6 +580,7 @@ main(int argc, char **argv)
 	WORLD_RUN(only, "hole", case_hole(IPC_KIND_SHARE, -1));
 	WORLD_RUN(only, "hole", case_hole(IPC_KIND_DERPTUN, 0));
 	WORLD_RUN(only, "hole", case_hole(IPC_KIND_DERPTUN, 1));
+	WORLD_RUN(only, "blip", case_blip());
 	WORLD_RUN(only, "roam", case_roam());
 	WORLD_RUN(only, "loss", case_loss());
 	WORLD_RUN(only, "mtu", case_mtu());

@@ -133,6 +133,36 @@ test_idle(void)
 }
 
 static void
+test_return(void)
+{
+	struct rig *r = rig_with(FAR);
+	struct rig_host *h = rig_host(r, FAR, 20 * MONO_MS);
+
+	r->chatty = true;
+	rig_run(r, 30 * MONO_SEC);
+	EQ_INT(direct_returns(r->d), 0, "proof each second is no return");
+	r->hears = true;
+	h->up = false;
+	rig_run(r, 1800 * MONO_MS);
+	EQ_INT(direct_returns(r->d), 0, "nor is silence");
+	h->up = true;
+	rig_run(r, 300 * MONO_MS);
+	EQ_INT(direct_returns(r->d), 1, "the next probe's ack is one");
+	rig_run(r, 30 * MONO_SEC);
+	EQ_INT(direct_returns(r->d), 1, "and the only one");
+	EQ_INT(direct_generation(r->d), 1, "nothing moved");
+	rig_free(r);
+	r = rig_with(FAR);
+	rig_host(r, FAR, 20 * MONO_MS)->mtu = 1452;
+	direct_set_native(r->d);
+	r->chatty = true;
+	rig_run(r, 60 * MONO_SEC);
+	OK(rig_is_on(r, FAR), "direct");
+	EQ_INT(direct_returns(r->d), 0, "size probes are no silence");
+	rig_free(r);
+}
+
+static void
 test_death(bool hears)
 {
 	struct rig *r = rig_with(FAR);
@@ -483,6 +513,7 @@ main(void)
 	test_hysteresis();
 	test_better_later();
 	test_idle();
+	test_return();
 	test_death(true);
 	test_death(false);
 	test_one_way_death();
