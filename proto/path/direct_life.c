@@ -259,7 +259,9 @@ direct_heard(struct direct *d, const struct addr *from, struct mono now)
 	struct direct_entry *e = direct_list_find(d, &source);
 
 	if (e != NULL && e == d->selected) {
-		d->life.silent = MONO_NEVER;
+		/* While probes are out it proves the peer's direction only. */
+		if (mono_is_never(d->life.prove))
+			d->life.silent = MONO_NEVER;
 		e->seen = now;
 		return;
 	}

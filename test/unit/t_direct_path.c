@@ -162,6 +162,31 @@ test_return(void)
 	rig_free(r);
 }
 
+/* Only the peer's direction is left, and little is said, at any time since the
+ * last proof. */
+static void
+test_half_death(void)
+{
+	struct addr far = rig_addr(FAR);
+	unsigned dead = 0;
+
+	for (int64_t ms = 20000; ms < 25000; ms += 500) {
+		struct rig *r = rig_with(FAR);
+		struct rig_host *h = rig_host(r, FAR, 20 * MONO_MS);
+
+		r->chatty = r->hears = true;
+		rig_run(r, ms * MONO_MS);
+		r->chatty = h->up = false;
+		direct_sent(r->d, r->now);
+		rig_run(r, 1100 * MONO_MS);
+		direct_heard(r->d, &far, r->now);
+		rig_run(r, 1550 * MONO_MS);
+		dead += rig_is_on(r, NULL);
+		rig_free(r);
+	}
+	EQ_INT(dead, 10, "dead in time though the peer was heard");
+}
+
 static void
 test_death(bool hears)
 {
@@ -514,6 +539,7 @@ main(void)
 	test_better_later();
 	test_idle();
 	test_return();
+	test_half_death();
 	test_death(true);
 	test_death(false);
 	test_one_way_death();
