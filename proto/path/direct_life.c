@@ -6,12 +6,13 @@
  * has been both ways.  Data is enough while it flows; yet proof is asked for
  * now and then, as a path may have died in our direction only.
  *
- *	fresh    ->  proving   the caller sent and heard nothing for SILENT_US,
- *	                       or sent and had no proof for PROOF_US, or nothing
- *	                       went out for KEEP_US (which also keeps NATs
- *open), or there is a hint that it died proving  ->  fresh     an ack proving
- *->  relay     DIRECT_DEAD_US of silence and MIN_UNANSWERED probes; after a
- *hint already after SUSPECT_US
+ *	fresh -> proving  the caller sent and heard nothing for SILENT_US, or
+ *	                  sent and had no proof for PROOF_US, or nothing went
+ *	                  out for KEEP_US (NATs stay open, too), or there is a
+ *	                  hint that it died
+ *	proving -> fresh  an ack; one that is late is a return
+ *	proving -> relay  MIN_UNANSWERED probes and DIRECT_DEAD_US, which data
+ *	                  no longer puts off; after a hint SUSPECT_US
  *
  * While proving for more than DIRECT_QUIET_US, any address that answers takes
  * over at once.  A probe of the peer does not count as life: it has been one
