@@ -373,14 +373,15 @@ leave(struct session *s)
 	send_packets(s);
 }
 
-/* Is there something that the end has to wait for? */
+/* Drains, then leaves.  Returns whether that has to be waited for. */
 static bool
-is_held(struct session *s, struct mono *ret_deadline)
+wind_down(struct session *s, struct mono *ret_deadline)
 {
-	if (!s->ending.leaving && is_draining(s, ret_deadline))
-		return true;
-	if (!s->ending.leaving)
+	if (!s->ending.leaving) {
+		if (is_draining(s, ret_deadline))
+			return true;
 		leave(s);
+	}
 	*ret_deadline = s->ending.deadline;
 	return !path_mux_can_send(&s->mux) &&
 	       mono_before(s->now, s->ending.deadline);
@@ -448,7 +449,7 @@ session_turn(void *arg, struct mono now)
 	if (s->ending.decided) {
 		struct mono until;
 
-		if (!is_held(s, &until)) {
+		if (!wind_down(s, &until)) {
 			finish(s);
 			return;
 		}
