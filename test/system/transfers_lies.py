@@ -21,6 +21,8 @@ import xfer as x
 from faults_lib import l
 
 SOON = 6
+# A receiver that has all of it waits so long for its sender to leave.
+LINGER = 5
 TIME = 30
 # Silence ends it after 13 s; without a limit of ours QUIC would, after 30.
 DEAD = 25
@@ -277,7 +279,8 @@ def send(quic, process, target, streams, body, reason):
     try:
         quic.until('ready 0')
         quic.tell(*q.streams_of(*streams))
-        quic.run(process, SOON)
+        # This sender stays.
+        quic.run(process, SOON + (LINGER if reason is None else 0))
         closed = quic.until('closed 0 (.*)\n', 5).group(1).split()[:3]
     finally:
         quic.close()
