@@ -162,7 +162,8 @@ size_t direct_payload(const struct direct *d);
 /** direct_generation(): changes whenever selection or payload do. */
 uint32_t direct_generation(const struct direct *d);
 /** direct_returns(): how often the selected address answered after it had left
- * probes unanswered: what was lost meanwhile can be sent again now. */
+ * probes unanswered, or what was sent for 1 s: what was lost meanwhile can be
+ * sent again now. */
 uint32_t direct_returns(const struct direct *d);
 /** direct_reason(): why the selection is what it is; static text. */
 const char *direct_reason(const struct direct *d);

@@ -10,7 +10,8 @@
  *	                  sent and had no proof for PROOF_US, or nothing went
  *	                  out for KEEP_US (NATs stay open, too), or there is a
  *	                  hint that it died
- *	proving -> fresh  an ack; one that is late is a return
+ *	proving -> fresh  an ack; it is a return when it is late, or when
+ *	                  nothing was heard for SILENT_US
  *	proving -> relay  MIN_UNANSWERED probes and DIRECT_DEAD_US, which data
  *	                  no longer puts off; after a hint SUSPECT_US
  *
@@ -137,8 +138,9 @@ direct_life_acked(struct direct *d, struct mono now)
 {
 	struct direct_life *l = &d->life;
 
-	/* An answer that is no later than any other is no news. */
-	if (mono_diff(now, l->prove) >= every_us(d))
+	/* An answer in time that breaks no silence is no news. */
+	if (mono_diff(now, l->prove) >= every_us(d) ||
+	    mono_diff(now, l->silent) >= SILENT_US)
 		d->returns++;
 	l->proof = now;
 	l->silent = MONO_NEVER;
