@@ -149,6 +149,9 @@ def serve_open(session, raw, started):
             opener, second = client(session, tokens[1], raw, started)
             break
         except AssertionError as e:
+            if (session.offer.is_go and session.use.is_go and
+                    not server.alive()):
+                return f'{note}; theirs: the server ended'
             alive(server)
             if not session.offer.is_go:
                 raise
