@@ -14,6 +14,7 @@ BAD = json.dumps({'name': 'p:unit / b', 'result': 'ERROR',
                   'stdout': 'ok 1 - x\nnot ok 2 - y\n# want 3\n1..2\n'})
 SKIPPED = json.dumps({'name': 'p:unit / d', 'result': 'SKIP',
                       'stdout': '1..0 # SKIP no network\n'})
+MENDED = BAD.replace('ERROR', 'OK').replace('not ok', 'ok')
 DEAD = json.dumps({'name': 'p:unit / c', 'result': 'TIMEOUT', 'stdout': ''})
 
 # name, the logs, the last line, what else is told, the exit status
@@ -47,20 +48,33 @@ ROWS = [
      '1 passed, 1 failed, 1 skipped', 'failed: asan.json: not a log', 1),
     ('many bad lines are one failure', {'asan.json': '\0\n[]\n{}\n7\n"x"\n'},
      '0 passed, 1 failed, 0 skipped', '(5 bad lines)', 1),
+    ('what went well the second time, alone',
+     {'gcc.json': f'{GOOD}\n{BAD}', 'gcc.again.json': MENDED},
+     '3 passed, 0 failed, 1 skipped', 'failed at first: gcc/b: - y\n', 0),
+    ('what failed again', {'gcc.json': DEAD, 'gcc.again.json': DEAD},
+     '0 passed, 1 failed, 0 skipped',
+     'failed at first: gcc/c: TIMEOUT\nfailed: gcc/c: TIMEOUT\n', 1),
+    ('what was not run again still fails',
+     {'gcc.json': f'{BAD}\n{DEAD}', 'gcc.again.json': MENDED},
+     '2 passed, 1 failed, 0 skipped', 'failed: gcc/c: TIMEOUT\n', 1),
+    ('a second run of nothing', {'gcc.json': BAD, 'gcc.again.json': ''},
+     '1 passed, 1 failed, 0 skipped', 'failed: gcc/b: - y\n', 1),
     ('octets that are no text', {'asan.json': b'\xff\xfe\n' + GOOD.encode()},
      '1 passed, 1 failed, 1 skipped', 'failed: asan.json: not a log', 1),
 ]
 
 
-def summary(logs):
-    """Returns the exit status and what was printed."""
+def summary(logs, *option):
+    """Returns the exit status and what was printed of a folder, or of the one
+    log with an option."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in logs.items():
             data = text if isinstance(text, bytes) else text.encode()
             pathlib.Path(folder, name).write_bytes(data)
-        done = subprocess.run([sys.executable, SUMMARY, folder], text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              check=False)
+        what = pathlib.Path(folder, *logs) if option else folder
+        done = subprocess.run([sys.executable, SUMMARY, *option, what],
+                              text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False)
     return done.returncode, done.stdout
 
 
@@ -76,7 +90,12 @@ def main():
             print(f'# status {code}')
             for line in out.splitlines():
                 print('#', line)
-    print(f'1..{len(ROWS)}')
+    code, out = summary({'gcc.json': '\n'.join([GOOD, BAD, SKIPPED, DEAD, '']),
+                         }, '--failed')
+    good = code == 0 and out == 'b c\n'
+    failed += not good
+    print(f'{"ok" if good else "not ok"} {len(ROWS) + 1} - failed tests by name')
+    print(f'1..{len(ROWS) + 1}')
     return 1 if failed else 0
 
 
