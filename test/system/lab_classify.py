@@ -17,7 +17,7 @@ OUTSIDE = ('203.0.113.101', '203.0.113.102')
 PORTS = (7001, 7002)
 # For silence, and for what must come.
 WAIT = 0.25
-PATIENCE = 5
+PATIENCE = 8
 
 
 def udp(ns, host, port=0):
@@ -115,7 +115,7 @@ def solo(world, out, kind):
         if kind == 'mtu1280':
             narrow(out, home.host)
         with home.host:  # the relay is in reach, UDP or not
-            l.wait_for_port(w.RELAY, 443, 3)
+            l.wait_for_port(w.RELAY, 443, PATIENCE)
         return f'{got[0]}, {got[1]}, {b.KINDS[kind][2]}'
     finally:
         b.remove(home)
@@ -125,7 +125,7 @@ def v6only(world, home):
     with home.host:
         for host, good in ((w.RELAY6, True), (w.RELAY, False)):
             try:
-                socket.create_connection((host, 443), 3).close()
+                socket.create_connection((host, 443), PATIENCE).close()
                 if not good:
                     raise AssertionError(f'{host} is in reach')
             except OSError as e:
