@@ -24,6 +24,7 @@ NO_PLAN = re.compile(r'^1\.\.0\s*#\s*skip\b\s*(.*)$',
 SKIP = re.compile(r'#\s*skip\b\s*(.*)$', re.IGNORECASE)
 HEAD, TAIL = 4, 20  # lines of a test about its failure that are shown
 AGAIN = '.again'
+GOOD = ('OK', 'EXPECTEDFAIL')
 
 
 def entries(path):
@@ -82,7 +83,7 @@ class Summary:
         result = entry['result']
         before = len(self.failures)
         lines = self.tap(entry.get('stdout') or '', label)
-        if result in ('OK', 'EXPECTEDFAIL'):
+        if result in GOOD:
             if lines == 0:
                 self.passed += 1
         elif result == 'SKIP':
@@ -132,7 +133,7 @@ def tell_each(what, failures):
 def failed(path):
     """The names of the tests of a log that failed."""
     return [entry['name'] for entry in entries(path)[0]
-            if entry['result'] not in ('OK', 'EXPECTEDFAIL', 'SKIP')]
+            if entry['result'] not in (*GOOD, 'SKIP')]
 
 
 def main():

@@ -15,7 +15,7 @@ from lab_world import l
 # Two outside hosts with two ports each.
 OUTSIDE = ('203.0.113.101', '203.0.113.102')
 PORTS = (7001, 7002)
-# For silence, and for what must come.
+# For silence, and for what must come: TCP sends a lost SYN again for 7 s.
 WAIT = 0.25
 PATIENCE = 8
 
